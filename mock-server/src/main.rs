@@ -1,0 +1,2 @@
+//! The mock CRMs as a program of their own.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `crosswalk` program.
+fn main() {}
