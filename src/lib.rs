@@ -1,1 +1,4 @@
 //! Crosswalk.
+
+pub mod error;
+pub mod model;

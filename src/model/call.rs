@@ -1,0 +1,125 @@
+//! One unified request, checked against the contract, and who sent it.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{AppId, ConsumerId, Operation, ServiceId};
+
+/// Who calls, for whom, and under which request id.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The reply's `Request-Id`; a log line is found by it.
+    pub request_id: String,
+    /// The application whose key was shown.
+    pub app: AppId,
+    /// The application's customer.
+    pub consumer: ConsumerId,
+    /// The connector asked for; none where the caller left the choice to us.
+    pub service: Option<ServiceId>,
+    /// The caller's address (behind a declared proxy: the forwarded one).
+    pub remote: IpAddr,
+    /// Scheme and host as the caller sees the gateway, without a trailing slash: the base of `links`.
+    pub public_base: String,
+}
+
+/// A request for one operation, checked against the contract.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What is asked.
+    pub operation: Operation,
+    /// The record's id, for one, update and delete.
+    pub id: Option<String>,
+    /// The id of what the resource lives in: the list of `list-members`, the custom object of `custom-objects`.
+    pub parent: Option<String>,
+    /// The query string.
+    pub query: Query,
+    /// The body of a create or update.
+    pub body: Option<Map<String, Value>>,
+    /// The path as called, such as `/crm/contacts`: the base of `links`.
+    pub path: String,
+    /// The query as called, without the leading `?`.
+    pub raw_query: String,
+}
+
+/// The query string of a call.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Records wanted on a page, 1 to 200.
+    pub limit: u16,
+    /// The cursor, still sealed.
+    pub cursor: Option<String>,
+    /// Filters by name, in the order sent.
+    pub filter: Vec<(String, Value)>,
+    /// The sort asked for.
+    pub sort: Option<Sort>,
+    /// The fields asked for; none is all.
+    pub fields: Option<FieldMask>,
+    /// Whether the downstream reply is wanted beside the answer.
+    pub raw: bool,
+    /// Keys and values for the downstream query.
+    pub pass_through: Vec<(String, String)>,
+}
+
+/// A sort of the contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort {
+    /// The unified sort name, such as `created_at`.
+    pub by: String,
+    /// Whether the order is descending.
+    pub descending: bool,
+}
+
+/// A tree of wanted fields: `id,emails.email` keeps `id` whole and only `email` within `emails`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldMask {
+    /// Wanted fields; an empty mask below a name wants all of it.
+    pub fields: Vec<(String, FieldMask)>,
+}
+
+impl FieldMask {
+    /// Parses a comma-separated list of dotted names; blanks are passed over.
+    pub fn parse(text: &str) -> FieldMask {
+        let mut mask = FieldMask::default();
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let mut at = &mut mask;
+            let mut parts = name.split('.').peekable();
+            while let Some(part) = parts.next() {
+                let known = at.fields.iter().position(|(known, _)| known == part);
+                let index = match known {
+                    // A whole field stays whole when one of its parts is named beside it.
+                    Some(index) if at.fields.get(index).is_some_and(|(_, below)| below.fields.is_empty()) => {
+                        break;
+                    }
+                    Some(index) => index,
+                    None => {
+                        at.fields.push((part.to_owned(), FieldMask::default()));
+                        at.fields.len() - 1
+                    }
+                };
+                let Some((_, below)) = at.fields.get_mut(index) else { break };
+                if parts.peek().is_none() {
+                    below.fields.clear();
+                }
+                at = below;
+            }
+        }
+        mask
+    }
+
+    /// The mask below a field: none if the field is not wanted, an empty mask if all of it is.
+    pub fn below(&self, name: &str) -> Option<&FieldMask> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, below)| below)
+    }
+
+    /// Whether everything is wanted.
+    pub fn is_all(&self) -> bool {
+        self.fields.is_empty()
+    }
+}
+
+/// A new time-ordered request id (UUIDv7).
+pub fn new_request_id() -> String {
+    Uuid::now_v7().to_string()
+}

@@ -1,0 +1,19 @@
+//! Nouns that rooms hand to each other. No logic beyond constructors and accessors.
+//!
+//! [`operation`] what is asked of the API · [`call`] one checked request · [`connection`] whose CRM it is ·
+//! [`downstream`] requests to a CRM and its replies · [`field`] what a CRM says about its own fields ·
+//! [`problem`] located mapping faults and the warnings they become.
+
+pub mod call;
+pub mod connection;
+pub mod downstream;
+pub mod field;
+pub mod operation;
+pub mod problem;
+
+pub use call::{Call, Context, FieldMask, Query, Sort};
+pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
+pub use downstream::{Failure, Outcome, Reply, Request, Safety};
+pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
+pub use operation::{Operation, Resource, Verb};
+pub use problem::{Problem, Severity};
