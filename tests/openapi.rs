@@ -12,6 +12,15 @@ fn contract() -> Value {
     serde_saphyr::from_str(include_str!("../openapi/crm.yaml")).expect("crm.yaml is YAML")
 }
 
+fn contracts() -> [(&'static str, Value); 3] {
+    let parsed = |text| serde_saphyr::from_str(text).expect("a contract is YAML");
+    [
+        ("crm", contract()),
+        ("connector", parsed(include_str!("../openapi/connector.yaml"))),
+        ("vault", parsed(include_str!("../openapi/vault.yaml"))),
+    ]
+}
+
 /// A validator of one schema of the contract, formats asserted.
 fn validator(contract: &Value, pointer: &str) -> Validator {
     let mut document = contract.clone();
@@ -42,25 +51,55 @@ fn keys(schema: &Value) -> BTreeSet<String> {
 
 #[test]
 fn every_example_is_valid() {
-    let contract = contract();
-    let mut contents = Vec::new();
-    for (name, operation) in operations(&contract) {
-        if let Some(body) = operation.get("requestBody") {
-            contents.push((name, &body["content"]["application/json"]));
+    for (api, contract) in contracts() {
+        let mut contents = Vec::new();
+        for (name, operation) in operations(&contract) {
+            if let Some(body) = operation.get("requestBody") {
+                contents.push((name, &body["content"]["application/json"]));
+            }
+        }
+        for (name, response) in contract["components"]["responses"].as_object().unwrap() {
+            if let Some(content) = response["content"].get("application/json") {
+                contents.push((name.clone(), content));
+            }
+        }
+        assert!(contents.len() >= 20, "{api} has {} examples", contents.len());
+        for (name, content) in contents {
+            let (Some(example), Some(pointer)) = (content.get("example"), content["schema"]["$ref"].as_str())
+            else {
+                assert_ne!(api, "crm", "{name} has no example or no named schema");
+                continue;
+            };
+            let validator = validator(&contract, pointer);
+            let faults: Vec<String> =
+                validator.iter_errors(example).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            assert!(faults.is_empty(), "{api} {name}: {faults:#?}");
         }
     }
-    for (name, response) in contract["components"]["responses"].as_object().unwrap() {
-        contents.push((name.clone(), &response["content"]["application/json"]));
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                if let Some(Value::String(pointer)) = object.get("$ref") {
+                    found.insert(pointer);
+                }
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
     }
-    assert!(contents.len() > 90, "found {} examples", contents.len());
-    for (name, content) in contents {
-        let pointer = content["schema"]["$ref"].as_str().unwrap();
-        let validator = validator(&contract, pointer);
-        let faults: Vec<String> = validator
-            .iter_errors(&content["example"])
-            .map(|e| format!("{}: {e}", e.instance_path()))
-            .collect();
-        assert!(faults.is_empty(), "{name}: {faults:#?}");
+    for (api, contract) in contracts() {
+        let mut found = BTreeSet::new();
+        references(&contract, &mut found);
+        assert!(found.len() > 50, "{api} has {} references", found.len());
+        for pointer in found {
+            let local = pointer.strip_prefix('#').unwrap_or_else(|| panic!("{api}: {pointer} is not local"));
+            assert!(contract.pointer(local).is_some(), "{api}: {pointer} leads nowhere");
+        }
     }
 }
 
@@ -108,24 +147,24 @@ fn a_record_is_read_and_written_with_the_same_keys() {
 
 #[test]
 fn the_error_schema_names_the_whole_catalogue() {
-    let contract = contract();
-    let schema = &contract["components"]["schemas"]["Error"]["properties"]["type_name"]["enum"];
-    let named: BTreeSet<&str> =
-        schema.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let rows: BTreeSet<&str> = CATALOGUE.iter().map(|row| row.name).collect();
-    assert_eq!(named, rows);
-    for row in CATALOGUE {
-        let status = row.status.as_u16();
-        let responses = contract["components"]["responses"].as_object().unwrap();
+    for (api, contract) in contracts() {
         let schemas = &contract["components"]["schemas"];
-        let listed = responses.keys().any(|name| {
-            let own = &schemas[name]["properties"];
-            own["status_code"]["const"] == status
+        let names = schemas["Error"]["properties"]["type_name"]["enum"].as_array().unwrap();
+        let named: BTreeSet<&str> = names.iter().map(|name| name.as_str().unwrap()).collect();
+        assert_eq!(named, rows, "{api}");
+    }
+    let contract = contract();
+    let schemas = contract["components"]["schemas"].as_object().unwrap();
+    for row in CATALOGUE {
+        let listed = schemas.values().any(|schema| {
+            let own = &schema["properties"];
+            own["status_code"]["const"] == row.status.as_u16()
                 && own["type_name"]["enum"]
                     .as_array()
-                    .is_some_and(|names| names.iter().any(|n| n == row.name))
+                    .is_some_and(|names| names.iter().any(|name| name == row.name))
         });
-        assert!(listed, "no response of status {status} lists {}", row.name);
+        assert!(listed, "no response of status {} lists {}", row.status, row.name);
     }
 }
 
