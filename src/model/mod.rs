@@ -13,7 +13,9 @@ pub mod problem;
 
 pub use call::{Call, Context, FieldMask, Query, Sort};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
-pub use downstream::{Failure, Outcome, Reply, Request, Safety};
+pub use downstream::{
+    Attempt, Failure, LimitHeaders, Outcome, Policy, Reply, Request, ResetUnit, Safety, Sent,
+};
 pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
 pub use operation::{Operation, Resource, Verb};
 pub use problem::{Problem, Severity};
