@@ -1,4 +1,5 @@
 //! Crosswalk.
 
+pub mod downstream;
 pub mod error;
 pub mod model;
