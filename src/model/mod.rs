@@ -2,7 +2,7 @@
 //!
 //! [`operation`] what is asked of the API · [`call`] one checked request · [`connection`] whose CRM it is ·
 //! [`downstream`] requests to a CRM and its replies · [`field`] what a CRM says about its own fields ·
-//! [`problem`] located mapping faults and the warnings they become.
+//! [`problem`] located mapping faults and the warnings they become · [`secret`] texts that must not be seen.
 
 pub mod call;
 pub mod connection;
@@ -10,6 +10,7 @@ pub mod downstream;
 pub mod field;
 pub mod operation;
 pub mod problem;
+pub mod secret;
 
 pub use call::{Call, Context, FieldMask, Query, Sort};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
@@ -19,3 +20,4 @@ pub use downstream::{
 pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
 pub use operation::{Operation, Resource, Verb};
 pub use problem::{Problem, Severity};
+pub use secret::{Credentials, Secret};

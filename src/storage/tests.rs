@@ -1,0 +1,273 @@
+//! The storage suite: real files in a temporary folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::model::{AppId, ConnectionState, ConsumerId, Credentials, Secret, ServiceId};
+
+fn app() -> AppId {
+    AppId::new("shop")
+}
+
+fn consumer() -> ConsumerId {
+    ConsumerId::new("ann")
+}
+
+fn service() -> ServiceId {
+    ServiceId::new("hubspot")
+}
+
+fn oauth(access: &str, refresh: &str) -> Credentials {
+    Credentials::OAuth {
+        access_token: Secret::new(access),
+        refresh_token: Some(Secret::new(refresh)),
+        expires_at: Some(1_900_000_000),
+        scope: "a b".to_owned(),
+    }
+}
+
+async fn open(folder: &Path, key: &Key) -> Result<Store, Error> {
+    Store::open(Location::File(&folder.join("crosswalk.db")), key.clone()).await
+}
+
+async fn filled(store: &Store) -> StoredConnection {
+    store.create_application(&app(), "Shop").await.unwrap();
+    store.create_consumer(&app(), &consumer()).await.unwrap();
+    store
+        .set_integration(
+            &app(),
+            &service(),
+            NewIntegration {
+                enabled: true,
+                client_id: Some("client-1".to_owned()),
+                client_secret: Some(Secret::new("plain-client-secret")),
+                scopes: Some(vec!["crm".to_owned()]),
+            },
+        )
+        .await
+        .unwrap();
+    store
+        .create_connection(NewConnection {
+            app: &app(),
+            consumer: &consumer(),
+            service: &service(),
+            state: ConnectionState::Callable,
+            settings: BTreeMap::from([("currency".to_owned(), "EUR".to_owned())]),
+            captured: BTreeMap::from([("api_domain".to_owned(), "https://a.example".to_owned())]),
+            credentials: Some(oauth("plain-access-1", "plain-refresh-1")),
+        })
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn everything_outlives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::random().unwrap();
+    let store = open(folder.path(), &key).await.unwrap();
+    let made = filled(&store).await;
+    let cursor_key = *store.derived_key("cursor").unwrap().bytes();
+    store.close().await;
+
+    let store = open(folder.path(), &key).await.unwrap();
+    assert_eq!(store.applications().await.unwrap()[0].name, "Shop");
+    assert_eq!(store.consumers(&app()).await.unwrap()[0].id, consumer());
+    let integration = &store.integrations(&app()).await.unwrap()[0];
+    assert_eq!(integration.client_secret, Some(Secret::new("plain-client-secret")));
+    assert_eq!((integration.client_id.as_deref(), integration.scopes.len()), (Some("client-1"), 1));
+    let (stored, credentials) = store.opened_connections(&app(), &consumer()).await.unwrap().remove(0);
+    assert_eq!(stored.connection.id, made.connection.id);
+    assert_eq!(stored.connection.settings["currency"], "EUR");
+    assert_eq!(stored.connection.captured["api_domain"], "https://a.example");
+    let credentials = credentials.unwrap();
+    assert_eq!(
+        (credentials.credentials, credentials.version),
+        (oauth("plain-access-1", "plain-refresh-1"), 1)
+    );
+    assert_eq!(credentials.updated_ms, stored.created_ms);
+    assert_eq!(*store.derived_key("cursor").unwrap().bytes(), cursor_key);
+}
+
+#[tokio::test]
+async fn another_master_key_is_refused_at_the_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::random().unwrap();
+    open(folder.path(), &key).await.unwrap().close().await;
+    let says = open(folder.path(), &Key::random().unwrap()).await.unwrap_err().to_string();
+    assert!(says.contains("another master key") && says.contains(keyfile::VARIABLE), "{says}");
+    open(folder.path(), &key).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_files_hold_no_secret_and_are_private() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), &Key::random().unwrap()).await.unwrap();
+    let made = filled(&store).await.connection;
+    let (_, shown) =
+        store.create_key(NewKey { app: &app(), label: "ci", expires_ms: None, import: None }).await.unwrap();
+    let imported = Secret::new("sk_demo_crosswalk");
+    store
+        .create_key(NewKey { app: &app(), label: "demo", expires_ms: None, import: Some(imported) })
+        .await
+        .unwrap();
+    let other = ServiceId::new("pipedrive");
+    let values = BTreeMap::from([("api_token".to_owned(), Secret::new("plain-api-token"))]);
+    store
+        .create_connection(NewConnection {
+            app: &app(),
+            consumer: &consumer(),
+            service: &other,
+            state: ConnectionState::Callable,
+            settings: BTreeMap::new(),
+            captured: BTreeMap::new(),
+            credentials: Some(Credentials::Static { values }),
+        })
+        .await
+        .unwrap();
+    store
+        .replace_credentials(&made, 1, &oauth("plain-access-2", "plain-refresh-2"), &BTreeMap::new())
+        .await
+        .unwrap();
+
+    let mut seen = 0;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o077, 0, "{path:?}");
+        let bytes = fs::read(&path).unwrap();
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        seen += usize::from(holds("client-1"));
+        let secret_part = shown.expose().rsplit('_').next().unwrap();
+        for secret in ["plain-", "sk_demo_crosswalk", secret_part] {
+            assert!(!holds(secret), "{path:?} holds {secret}");
+        }
+    }
+    assert!(seen > 0, "the files were searched where the data is");
+}
+
+#[tokio::test]
+async fn credentials_are_replaced_once_per_version() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    let of = filled(&store).await.connection;
+    let captured = BTreeMap::from([("extra".to_owned(), "1".to_owned())]);
+    assert!(store.replace_credentials(&of, 1, &oauth("b", "rb"), &captured).await.unwrap());
+    assert!(!store.replace_credentials(&of, 1, &oauth("c", "rc"), &BTreeMap::new()).await.unwrap());
+    assert!(!store.invalidate_connection(&of, 1, "invalid_grant", "late").await.unwrap());
+    let (stored, credentials) = store.opened_connection(&of).await.unwrap().unwrap();
+    let credentials = credentials.unwrap();
+    assert_eq!((credentials.credentials, credentials.version), (oauth("b", "rb"), 2));
+    assert_eq!(stored.connection.captured.len(), 2, "captured values are added, none is lost");
+    assert_eq!(stored.connection.state, ConnectionState::Callable);
+}
+
+#[tokio::test]
+async fn sealed_credentials_do_not_open_in_another_row() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    let first = filled(&store).await.connection;
+    let second = store
+        .create_connection(NewConnection {
+            app: &app(),
+            consumer: &consumer(),
+            service: &ServiceId::new("pipedrive"),
+            state: ConnectionState::Callable,
+            settings: BTreeMap::new(),
+            captured: BTreeMap::new(),
+            credentials: Some(oauth("other", "other")),
+        })
+        .await
+        .unwrap()
+        .connection;
+    let mut tx = store.db().write().await.unwrap();
+    sqlx::query("UPDATE credentials SET sealed = (SELECT sealed FROM credentials WHERE connection_id = $1) WHERE connection_id = $2")
+        .bind(first.id.as_str())
+        .bind(second.id.as_str())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert!(matches!(store.opened_connection(&second).await, Err(Error::Sealed(_))));
+    assert!(store.opened_connection(&first).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn deleting_takes_the_credentials_along() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    let of = filled(&store).await.connection;
+    store.delete_connection(&of.app, &of.consumer, &of.service).await.unwrap();
+    assert!(store.opened_connection(&of).await.unwrap().is_none());
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM credentials").fetch_one(store.db().read()).await.unwrap();
+    assert_eq!(left, 0);
+    let again = store.delete_connection(&of.app, &of.consumer, &of.service).await;
+    assert!(matches!(again, Err(Error::Missing("connection", _))));
+}
+
+#[tokio::test]
+async fn what_exists_is_not_made_twice_and_what_is_missing_is_named() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    filled(&store).await;
+    assert!(matches!(store.create_application(&app(), "Again").await, Err(Error::Exists("application", _))));
+    assert!(matches!(store.create_consumer(&app(), &consumer()).await, Err(Error::Exists("consumer", _))));
+    let nobody = AppId::new("nobody");
+    assert!(matches!(
+        store.create_consumer(&nobody, &consumer()).await,
+        Err(Error::Missing("application", _))
+    ));
+    let bad = AppId::new("a b");
+    assert!(matches!(store.create_application(&bad, "").await, Err(Error::Unusable(_))));
+    let key = |import| NewKey { app: &nobody, label: "", expires_ms: None, import };
+    assert!(matches!(store.create_key(key(None)).await, Err(Error::Missing("application", _))));
+}
+
+#[tokio::test]
+async fn a_new_oauth_client_gives_refused_connections_another_try() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    let of = filled(&store).await.connection;
+    let state = async || store.opened_connection(&of).await.unwrap().unwrap().0.connection.state;
+    let client =
+        NewIntegration { enabled: true, client_id: Some("c2".to_owned()), ..NewIntegration::default() };
+
+    store.invalidate_connection(&of, 1, "invalid_grant", "revoked").await.unwrap();
+    store.set_integration(&of.app, &of.service, client.clone()).await.unwrap();
+    assert_eq!(state().await, ConnectionState::Invalid, "a revoked grant stays revoked");
+
+    store.invalidate_connection(&of, 1, "invalid_client", "wrong secret").await.unwrap();
+    let only_on = NewIntegration { enabled: true, ..NewIntegration::default() };
+    store.set_integration(&of.app, &of.service, only_on).await.unwrap();
+    assert_eq!(state().await, ConnectionState::Invalid, "the client is the same");
+    store.set_integration(&of.app, &of.service, client).await.unwrap();
+    assert_eq!(state().await, ConnectionState::Callable);
+    let integration = &store.integrations(&of.app).await.unwrap()[0];
+    assert_eq!(
+        integration.client_secret,
+        Some(Secret::new("plain-client-secret")),
+        "what is not given stays"
+    );
+}
+
+#[tokio::test]
+async fn every_write_moves_its_epoch() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    let of = filled(&store).await.connection;
+    let topic = Topic::Consumer("shop", "ann");
+    let mut before = store.epoch(topic);
+    let mut moved = |what: &str| {
+        let now = store.epoch(topic);
+        assert!(now > before, "{what}");
+        before = now;
+    };
+    store.replace_credentials(&of, 1, &oauth("b", "rb"), &BTreeMap::new()).await.unwrap();
+    moved("replace");
+    store.invalidate_connection(&of, 2, "x", "y").await.unwrap();
+    moved("invalidate");
+    store.enable_connection(&of, false).await.unwrap();
+    moved("enable");
+    store.delete_connection(&of.app, &of.consumer, &of.service).await.unwrap();
+    moved("delete");
+    let keys = Topic::Integrations("shop");
+    let at = store.epoch(keys);
+    store.set_integration(&of.app, &of.service, NewIntegration::default()).await.unwrap();
+    assert!(store.epoch(keys) > at);
+}
