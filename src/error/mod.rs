@@ -5,9 +5,12 @@
 mod catalogue;
 
 use std::fmt;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+
+use crate::model::ServiceId;
 
 pub use catalogue::{CATALOGUE, Fault, Kind, Row};
 
@@ -27,6 +30,8 @@ struct Inner {
     retry_after_ms: Option<u64>,
     headers: Vec<(&'static str, String)>,
     source: Option<String>,
+    downstream: Duration,
+    service: Option<ServiceId>,
 }
 
 /// One entry of `downstream_errors`: what the CRM itself said.
@@ -58,6 +63,8 @@ impl Error {
             retry_after_ms: None,
             headers: Vec::new(),
             source: None,
+            downstream: Duration::ZERO,
+            service: None,
         }))
     }
 
@@ -127,6 +134,28 @@ impl Error {
     pub fn source(mut self, source: impl fmt::Display) -> Error {
         self.0.source = Some(source.to_string());
         self
+    }
+
+    /// Says how long the CRM was waited for before the failure.
+    pub fn downstream_took(mut self, time: Duration) -> Error {
+        self.0.downstream = time;
+        self
+    }
+
+    /// Says which connector the failure concerns, where the caller left the choice to us.
+    pub fn service(mut self, service: ServiceId) -> Error {
+        self.0.service = Some(service);
+        self
+    }
+
+    /// How long the CRM was waited for.
+    pub fn downstream_time(&self) -> Duration {
+        self.0.downstream
+    }
+
+    /// The connector that the failure concerns.
+    pub fn which_service(&self) -> Option<&ServiceId> {
+        self.0.service.as_ref()
     }
 
     /// The catalogue row.

@@ -1,9 +1,11 @@
 //! One unified request, checked against the contract, and who sent it.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{AppId, ConsumerId, Operation, ServiceId};
 
@@ -22,6 +24,38 @@ pub struct Context {
     pub remote: IpAddr,
     /// Scheme and host as the caller sees the gateway, without a trailing slash: the base of `links`.
     pub public_base: String,
+    /// The trace that the caller takes part in; requests to the CRM continue it.
+    pub trace: Option<Trace>,
+}
+
+/// W3C trace context, as it is sent on with requests to the CRM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// `traceparent`: the caller's trace id, a span id of our own, the caller's sampling flag.
+    pub parent: String,
+    /// `tracestate`, unchanged.
+    pub state: Option<String>,
+}
+
+/// The API key that came with a request. Its `Debug` is `***`; it is wiped when dropped.
+pub struct Bearer(Zeroizing<String>);
+
+impl Bearer {
+    /// A key, without the word `Bearer`.
+    pub fn new(key: impl Into<String>) -> Bearer {
+        Bearer(Zeroizing::new(key.into()))
+    }
+
+    /// The key itself, to be compared and nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// A request for one operation, checked against the contract.

@@ -1,9 +1,10 @@
 //! Nouns that rooms hand to each other. No logic beyond constructors and accessors.
 //!
-//! [`operation`] what is asked of the API · [`call`] one checked request · [`connection`] whose CRM it is ·
+//! [`operation`] what is asked of the API · [`call`] one checked request · [`answer`] what is replied · [`connection`] whose CRM it is ·
 //! [`downstream`] requests to a CRM and its replies · [`field`] what a CRM says about its own fields ·
 //! [`problem`] located mapping faults and the warnings they become · [`secret`] texts that must not be seen.
 
+pub mod answer;
 pub mod call;
 pub mod connection;
 pub mod downstream;
@@ -12,7 +13,8 @@ pub mod operation;
 pub mod problem;
 pub mod secret;
 
-pub use call::{Call, Context, FieldMask, Query, Sort};
+pub use answer::Answer;
+pub use call::{Bearer, Call, Context, FieldMask, Query, Sort, Trace};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
 pub use downstream::{
     Attempt, Failure, LimitHeaders, Outcome, Policy, Reply, Request, ResetUnit, Safety, Sent,

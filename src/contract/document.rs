@@ -1,0 +1,129 @@
+//! From the OpenAPI document to rules.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::parameter::{Kind, Parameters};
+use super::{Rules, body};
+use crate::model::{Operation, Resource, Verb};
+
+/// What is wrong with the contract document: a fault of ours, found at start-up and by tests.
+#[derive(Debug, thiserror::Error)]
+#[error("the API contract: {0}")]
+pub struct Error(String);
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>) -> Error {
+        Error(message.into())
+    }
+}
+
+/// Reads the document and the rules of its operations.
+pub(super) fn read(yaml: &str) -> Result<(Value, Vec<Rules>), Error> {
+    let document: Value = serde_saphyr::from_str(yaml).map_err(|error| Error::new(error.to_string()))?;
+    let mut rules = Vec::new();
+    let paths = document.get("paths").and_then(Value::as_object).ok_or_else(|| Error::new("it has no paths"))?;
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let Some(name) = operation.get("x-operation").and_then(Value::as_str) else { continue };
+            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+                .map_err(|_| Error::new(format!("{path}: {method} is not a method")))?;
+            rules.push(Rules {
+                operation: named(name).ok_or_else(|| Error::new(format!("{name} is unknown")))?,
+                path: path.clone(),
+                method,
+                parameters: parameters(&document, operation)?,
+                body: body_schema(&document, operation, name)?,
+            });
+        }
+    }
+    Ok((document, rules))
+}
+
+fn named(name: &str) -> Option<Operation> {
+    let (resource, verb) = name.split_once('.')?;
+    let verb = Verb::ALL.into_iter().find(|known| known.name() == verb)?;
+    Some(Operation::new(Resource::from_name(resource)?, verb))
+}
+
+/// The node itself, or what its `$ref` points to.
+fn resolve<'a>(document: &'a Value, node: &'a Value) -> Result<&'a Value, Error> {
+    let Some(reference) = node.get("$ref").and_then(Value::as_str) else { return Ok(node) };
+    reference
+        .strip_prefix('#')
+        .and_then(|pointer| document.pointer(pointer))
+        .ok_or_else(|| Error::new(format!("{reference} leads nowhere")))
+}
+
+fn parameters(document: &Value, operation: &Value) -> Result<Parameters, Error> {
+    let mut known = Parameters::default();
+    for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+        let parameter = resolve(document, parameter)?;
+        if parameter.get("in").and_then(Value::as_str) != Some("query") {
+            continue;
+        }
+        let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
+        let schema = resolve(document, parameter.get("schema").unwrap_or(&Value::Null))?;
+        let properties = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        match name {
+            "raw" => known.raw = true,
+            "limit" => known.limit = true,
+            "cursor" => known.cursor = true,
+            "fields" => known.fields = true,
+            "pass_through" => known.pass_through = true,
+            "filter" => {
+                for (name, schema) in properties() {
+                    known.filter.push((name.clone(), Kind::of(resolve(document, schema)?)));
+                }
+            }
+            "sort" => {
+                for (_, schema) in properties().filter(|(name, _)| *name == "by") {
+                    known.sort = Kind::names(resolve(document, schema)?);
+                }
+            }
+            other => return Err(Error::new(format!("the query key {other} is not understood"))),
+        }
+    }
+    Ok(known)
+}
+
+fn body_schema(document: &Value, operation: &Value, name: &str) -> Result<Option<body::Schema>, Error> {
+    let Some(body) = operation.get("requestBody") else { return Ok(None) };
+    let schema = resolve(document, body)?
+        .pointer("/content/application~1json/schema")
+        .ok_or_else(|| Error::new(format!("the body of {name} has no JSON schema")))?;
+    let mut reached = BTreeSet::new();
+    reach(document, schema, &mut reached)?;
+    let mut schemas = Map::new();
+    for reference in reached {
+        if let Some(found) = document.pointer(&format!("/components/schemas/{reference}")) {
+            schemas.insert(reference, found.clone());
+        }
+    }
+    let whole = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "allOf": [schema],
+        "components": { "schemas": schemas },
+    });
+    Ok(Some(body::Schema::new(name, whole)))
+}
+
+/// Collects the names of all component schemas that a schema leads to.
+fn reach(document: &Value, schema: &Value, reached: &mut BTreeSet<String>) -> Result<(), Error> {
+    match schema {
+        Value::Object(object) => {
+            if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+                let target = resolve(document, schema)?;
+                let name = reference.strip_prefix("#/components/schemas/").unwrap_or_default();
+                if reached.insert(name.to_owned()) {
+                    reach(document, target, reached)?;
+                }
+            }
+            object.values().try_for_each(|below| reach(document, below, reached))
+        }
+        Value::Array(items) => items.iter().try_for_each(|below| reach(document, below, reached)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,272 @@
+//! Rooms 1, 2 and 8, edge. In: sockets. Out: checked calls to a handler, replies to callers. Never: credentials beyond
+//! the caller's key, CRMs, the database. The only place that names hyper.
+//!
+//! [`accept`] sockets, limits, drain · `tls` certificates · `activity` silent and idle peers · [`route`] one enum of all
+//! endpoints · `context` headers · `query`, `body`, [`call`] the request against the contract · `respond` replies and
+//! the log line.
+
+pub mod accept;
+mod activity;
+mod body;
+pub mod call;
+mod context;
+mod query;
+mod respond;
+pub mod route;
+mod tls;
+
+use std::any::Any;
+use std::future::Future;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::ACCEPT;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+pub use accept::{Drained, Gate};
+pub use call::Arriving;
+pub use route::{Asked, Endpoint};
+
+use context::{Entrance, Origin};
+use respond::{Line, Reply};
+use route::{Form, Routes};
+
+use crate::config::Settings;
+use crate::contract::{self, Contract};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Answer, Bearer, Context};
+use crate::{observe, web};
+
+/// What answers calls: any `async fn(Context, Bearer, Arriving) -> Result<Answer>`. It settles who calls, then reads
+/// the call with [`Arriving::call`], then answers it.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one call.
+    fn answer(&self, context: Context, bearer: Bearer, call: Arriving) -> impl Future<Output = Result<Answer>> + Send;
+}
+
+impl<F, Fut> Handler for F
+where
+    F: Fn(Context, Bearer, Arriving) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Answer>> + Send,
+{
+    fn answer(&self, context: Context, bearer: Bearer, call: Arriving) -> impl Future<Output = Result<Answer>> + Send {
+        self(context, bearer, call)
+    }
+}
+
+/// Everything that replies need, shared by all connections.
+#[derive(Debug)]
+pub struct Server<H> {
+    settings: Arc<Settings>,
+    contract: Arc<Contract>,
+    routes: Routes,
+    entrance: Entrance,
+    handler: H,
+    calls: TaskTracker,
+    places: Semaphore,
+    draining: AtomicBool,
+}
+
+impl<H: Handler> Server<H> {
+    /// A server behind that gate.
+    ///
+    /// Errors: the contract's paths cannot be told apart.
+    pub fn new(
+        gate: &Gate,
+        settings: Arc<Settings>,
+        contract: Arc<Contract>,
+        handler: H,
+    ) -> std::result::Result<Arc<Server<H>>, contract::Error> {
+        let entrance = Entrance {
+            trusted_proxies: settings.trusted_proxies.clone(),
+            public_url: settings.public_url.clone(),
+            tls: gate.is_tls(),
+            address: gate.address(),
+        };
+        Ok(Arc::new(Server {
+            routes: Routes::new(&contract)?,
+            places: Semaphore::new(settings.limits.calls),
+            entrance,
+            settings,
+            contract,
+            handler,
+            calls: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn calls(&self) -> &TaskTracker {
+        &self.calls
+    }
+
+    fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Replies to one request. What may write runs as a task of its own, so that it does not die with the caller's
+    /// socket; a read is dropped with it.
+    async fn respond(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+        let calls = self.calls.clone();
+        if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+            let _counted = calls.token();
+            return self.work(request, peer).await;
+        }
+        match calls.spawn(self.work(request, peer)).await {
+            Ok(response) => response,
+            // Only when the runtime itself is shut down.
+            Err(_) => {
+                let mut response = Response::new(Full::new(Bytes::new()));
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+
+    /// The outer function: owns the request id, the time, the log line, and turns errors and panics into replies.
+    async fn work(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let id = context::request_id(&head.headers);
+        let mut line = Line::new(id, head.method.clone(), head.uri.path().to_owned());
+        let origin = self.entrance.origin(peer, &head.headers, &head.uri);
+        let docs_base = origin.base.clone();
+        let (is_head, is_http1) = (head.method == Method::HEAD, head.version < Version::HTTP_2);
+        let outcome = AssertUnwindSafe(self.serve(&mut line, head, body, peer, origin)).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|panic| Err(Error::internal(told(panic.as_ref()))));
+        let reply = match outcome {
+            Ok(reply) => {
+                line.served(&reply);
+                reply
+            }
+            Err(error) => {
+                line.failed(&error);
+                Reply::error(&error, &line.request_id, &docs_base)
+            }
+        };
+        reply.finish(&line, is_http1 && self.is_draining(), is_head)
+    }
+
+    async fn serve(&self, line: &mut Line, head: Parts, body: Incoming, peer: IpAddr, origin: Origin) -> Result<Reply> {
+        self.measure(&head)?;
+        let query = head.uri.query().unwrap_or_default();
+        let method = route::meant_method(&head.method, query)?;
+        match self.routes.find(&method, head.uri.path())? {
+            Endpoint::Health => Ok(self.health()),
+            Endpoint::Options(methods) => Ok(Reply::allow(&methods)),
+            Endpoint::OpenApi(Form::Json) => Ok(Reply::json(StatusCode::OK, self.contract.json())),
+            Endpoint::OpenApi(Form::Yaml) => Ok(Reply::yaml(contract::YAML)),
+            Endpoint::ErrorPage(name) => error_page(&name, &head),
+            Endpoint::Unified(asked) => {
+                line.quiet = false;
+                line.operation = Some(asked.operation);
+                let posted_method = *method != head.method && head.method != Method::HEAD;
+                self.unified(line, asked, posted_method, head, body, peer, origin).await
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
+    async fn unified(
+        &self,
+        line: &mut Line,
+        asked: Asked,
+        posted_method: bool,
+        head: Parts,
+        body: Incoming,
+        peer: IpAddr,
+        origin: Origin,
+    ) -> Result<Reply> {
+        if self.is_draining() {
+            return Err(Error::new(Kind::ServiceUnavailableError, "The gateway is stopping.").retry_after_ms(1000));
+        }
+        self.entrance.protected(peer, &head.headers)?;
+        let headers = context::read(&head.headers)?;
+        line.app = Some(headers.app.clone());
+        line.consumer = Some(headers.consumer.clone());
+        line.service = headers.service.clone();
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(Error::new(Kind::ServiceUnavailableError, "The gateway has too many calls at work.")
+                .retry_after_ms(1000));
+        };
+        let context = Context {
+            request_id: line.request_id.clone(),
+            app: headers.app,
+            consumer: headers.consumer,
+            service: headers.service,
+            remote: origin.remote,
+            public_base: origin.base,
+            trace: observe::accept(&head.headers),
+        };
+        let arriving = Arriving {
+            contract: Arc::clone(&self.contract),
+            asked,
+            posted_method,
+            raw: headers.raw,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body,
+            body_bytes: self.settings.limits.body_bytes,
+            body_time: self.settings.timeouts.body,
+        };
+        let answer = self.handler.answer(context, headers.bearer, arriving).await?;
+        if let Some(service) = &answer.service {
+            line.service = Some(service.clone());
+        }
+        Ok(Reply::answer(answer))
+    }
+
+    /// Refuses a request whose path, query and headers are too large together.
+    fn measure(&self, head: &Parts) -> Result<()> {
+        let limit = self.settings.limits.header_bytes;
+        let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let headers: usize =
+            head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if target + headers <= limit {
+            return Ok(());
+        }
+        let says = format!("Path, query and headers together are larger than {limit} bytes.");
+        let kind = if target > headers { Kind::RequestValidationError } else { Kind::RequestHeadersValidationError };
+        Err(Error::new(kind, says).detail_entry("limit_bytes", limit))
+    }
+
+    fn health(&self) -> Reply {
+        if self.is_draining() {
+            Reply::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"stopping"}"#)
+        } else {
+            Reply::json(StatusCode::OK, r#"{"status":"ok"}"#)
+        }
+    }
+}
+
+fn error_page(name: &str, head: &Parts) -> Result<Reply> {
+    let accept = head.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let reply = if web::wants_html(accept) {
+        web::error_page(name).map(Reply::html)
+    } else {
+        web::error_json(name).map(|json| Reply::json(StatusCode::OK, json))
+    };
+    reply.ok_or_else(|| Error::new(Kind::EntityNotFoundError, "There is no error of that name."))
+}
+
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("a panic: {}", text.unwrap_or_else(|| "without a message".to_owned()))
+}

@@ -1,0 +1,211 @@
+//! Replies: the headers that each has, and the one log line of each request.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use crate::error::{Error, Fault};
+use crate::model::{Answer, AppId, ConsumerId, Operation, ServiceId};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const YAML: HeaderValue = HeaderValue::from_static("application/yaml; charset=utf-8");
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// A reply before the headers that all have.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: StatusCode,
+    content_type: Option<HeaderValue>,
+    body: Bytes,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    downstream: Duration,
+}
+
+impl Reply {
+    fn new(status: StatusCode, content_type: Option<HeaderValue>, body: impl Into<Bytes>) -> Reply {
+        Reply { status, content_type, body: body.into(), headers: Vec::new(), downstream: Duration::ZERO }
+    }
+
+    pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+        Reply::new(status, Some(JSON), body)
+    }
+
+    pub(super) fn yaml(body: &'static str) -> Reply {
+        Reply::new(StatusCode::OK, Some(YAML), body)
+    }
+
+    pub(super) fn html(body: String) -> Reply {
+        let mut reply = Reply::new(StatusCode::OK, Some(HTML), body);
+        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+        reply.headers.push((CONTENT_SECURITY_POLICY, policy));
+        reply
+    }
+
+    /// 204 with `Allow`.
+    pub(super) fn allow(methods: &str) -> Reply {
+        let mut reply = Reply::new(StatusCode::NO_CONTENT, None, Bytes::new());
+        reply.headers.extend(HeaderValue::from_str(methods).ok().map(|value| (http::header::ALLOW, value)));
+        reply
+    }
+
+    pub(super) fn answer(answer: Answer) -> Reply {
+        let content_type = (!answer.body.is_empty()).then_some(JSON);
+        Reply {
+            status: answer.status,
+            content_type,
+            body: answer.body,
+            headers: answer.headers,
+            downstream: answer.downstream,
+        }
+    }
+
+    /// An error; `docs_base` is where the pages of the catalogue are.
+    pub(super) fn error(error: &Error, request_id: &str, docs_base: &str) -> Reply {
+        let mut reply = Reply::json(error.http_status(), error.body(request_id, docs_base).to_string());
+        for (name, value) in error.reply_headers() {
+            let value = HeaderValue::from_str(&value).ok();
+            reply.headers.extend(HeaderName::from_bytes(name.as_bytes()).ok().zip(value));
+        }
+        reply.downstream = error.downstream_time();
+        reply
+    }
+
+    /// The whole response. `close` tells an HTTP/1 caller to use another connection.
+    pub(super) fn finish(self, line: &Line, close: bool, head_only: bool) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::new()));
+        *response.status_mut() = self.status;
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 8);
+        if let Some(content_type) = self.content_type {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
+        if let Ok(id) = HeaderValue::from_str(&line.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        let gateway = line.started.elapsed().saturating_sub(self.downstream);
+        let timing =
+            format!("gateway;dur={:.2}, downstream;dur={:.2}", millis(gateway), millis(self.downstream));
+        headers.extend(HeaderValue::from_str(&timing).ok().map(|timing| (SERVER_TIMING, timing)));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        for (name, value) in self.headers {
+            headers.append(name, value);
+        }
+        if head_only {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        } else {
+            *response.body_mut() = Full::new(self.body);
+        }
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The log line of one request, filled on its way through. Dropped unfinished, it says that the caller went away.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) started: Instant,
+    pub(super) request_id: String,
+    pub(super) method: http::Method,
+    pub(super) path: String,
+    pub(super) app: Option<AppId>,
+    pub(super) consumer: Option<ConsumerId>,
+    pub(super) service: Option<ServiceId>,
+    pub(super) operation: Option<Operation>,
+    /// Probes and pages are told at debug level.
+    pub(super) quiet: bool,
+    finished: bool,
+}
+
+macro_rules! told {
+    ($level:ident, $line:expr, $status:expr, $downstream:expr, $($more:tt)*) => {
+        tracing::$level!(
+            request_id = $line.request_id,
+            app = $line.app.as_ref().map(AppId::as_str),
+            consumer = $line.consumer.as_ref().map(ConsumerId::as_str),
+            service = $line.service.as_ref().map(ServiceId::as_str),
+            operation = $line.operation.map(tracing::field::display),
+            method = $line.method.as_str(),
+            path = $line.path,
+            status = $status,
+            ms = tenths($line.started.elapsed()),
+            downstream_ms = tenths($downstream),
+            $($more)*
+        )
+    };
+}
+
+/// Milliseconds with one decimal.
+fn tenths(time: Duration) -> f64 {
+    (millis(time) * 10.0).round() / 10.0
+}
+
+impl Line {
+    pub(super) fn new(request_id: String, method: http::Method, path: String) -> Line {
+        Line {
+            started: Instant::now(),
+            request_id,
+            method,
+            path,
+            app: None,
+            consumer: None,
+            service: None,
+            operation: None,
+            quiet: true,
+            finished: false,
+        }
+    }
+
+    /// Tells of a success.
+    pub(super) fn served(&mut self, reply: &Reply) {
+        self.finished = true;
+        if self.quiet {
+            told!(debug, self, reply.status.as_u16(), reply.downstream, "served");
+        } else {
+            told!(info, self, reply.status.as_u16(), reply.downstream, "served");
+        }
+    }
+
+    /// Tells of a failure: an error if it is ours, a warning if it is the CRM's.
+    pub(super) fn failed(&mut self, error: &Error) {
+        self.finished = true;
+        if let Some(service) = error.which_service() {
+            self.service = Some(service.clone());
+        }
+        let (status, downstream) = (error.http_status().as_u16(), error.downstream_time());
+        let (kind, fault) = (error.kind().name(), error.whose_fault());
+        let source = error.log_source();
+        match fault {
+            Fault::Gateway => {
+                told!(error, self, status, downstream, error = kind, fault = fault.name(), source, "failed");
+            }
+            Fault::Vendor => {
+                told!(warn, self, status, downstream, error = kind, fault = fault.name(), source, "failed");
+            }
+            Fault::Caller | Fault::Connection => {
+                told!(info, self, status, downstream, error = kind, fault = fault.name(), source, "failed");
+            }
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.finished {
+            told!(info, self, 499_u16, Duration::ZERO, "the caller went away");
+        }
+    }
+}
