@@ -60,9 +60,6 @@ const IMPURE_CALLS: [(&str, &str); 9] = [
     ("println!", "the terminal"),
 ];
 
-/// Names that stand in a pure room for now: each goes once what it belongs to has a room.
-const FOR_NOW: [(&str, &str); 1] = [("model/call.rs", "now_v7")]; // request ids are made at the edge
-
 /// Libraries that one room alone names (`main` starts the runtime, but speaks to none of them).
 const ONE_ROOM: [(&str, &str); 4] =
     [("hyper", "edge"), ("hyper_util", "edge"), ("reqwest", "downstream"), ("sqlx", "storage")];
@@ -272,9 +269,8 @@ fn impurities(path: &str, code: &str, names: &[String]) -> Vec<String> {
         .filter(|(item, _)| names.iter().any(|name| is_within(name, item)))
         .map(|(item, what)| format!("{item} ({what})"))
         .collect();
-    let calls = IMPURE_CALLS.iter().filter(|(call, _)| !FOR_NOW.contains(&(path, call)));
-    found
-        .extend(calls.filter(|(call, _)| code.contains(call)).map(|(call, what)| format!("{call} ({what})")));
+    let calls = IMPURE_CALLS.iter().filter(|(call, _)| code.contains(call));
+    found.extend(calls.map(|(call, what)| format!("{call} ({what})")));
     found
 }
 

@@ -246,7 +246,11 @@ pub fn commented() -> String {
             let _ = write!(text, "\n[{table}]\n");
             section = table;
         }
-        let _ = write!(text, "\n# {}\n# Unit: {}. Example: {}\n# {key} = {}\n", row.about, row.unit, row.example, row.default);
+        let _ = write!(
+            text,
+            "\n# {}\n# Unit: {}. Example: {}\n# {key} = {}\n",
+            row.about, row.unit, row.example, row.default
+        );
     }
     text
 }
@@ -293,7 +297,9 @@ mod tests {
             // Settings that only go in pairs are still understood one by one.
             let own_fault = match with_file(&text) {
                 Ok(_) => None,
-                Err(Faults(faults)) => faults.into_iter().find(|fault| fault.place.contains("crosswalk.toml")),
+                Err(Faults(faults)) => {
+                    faults.into_iter().find(|fault| fault.place.contains("crosswalk.toml"))
+                }
             };
             assert_eq!(own_fault.map(|fault| fault.to_string()), None, "{text}");
         }
@@ -333,7 +339,10 @@ mod tests {
         assert_eq!(settings.limits.calls, 7);
         assert_eq!(settings.trusted_proxies.len(), 2);
         assert_eq!(settings.base_urls["hubspot"].as_str(), "http://127.0.0.1:9/");
-        assert_eq!(warnings, ["CROSSWALK_LIMITS_CALL names no setting; did you mean CROSSWALK_LIMITS_CALLS?"]);
+        assert_eq!(
+            warnings,
+            ["CROSSWALK_LIMITS_CALL names no setting; did you mean CROSSWALK_LIMITS_CALLS?"]
+        );
     }
 
     #[test]

@@ -98,7 +98,9 @@ impl Given {
     pub(super) fn integer(&self, least: u64, most: u64) -> Result<u64, String> {
         let number = match self {
             Given::Integer(number) => *number,
-            Given::Text(text) => text.trim().parse::<i64>().map_err(|_| "must be a whole number".to_owned())?,
+            Given::Text(text) => {
+                text.trim().parse::<i64>().map_err(|_| "must be a whole number".to_owned())?
+            }
             _ => return Err("must be a whole number".to_owned()),
         };
         match u64::try_from(number) {
@@ -126,7 +128,9 @@ impl Given {
         };
         let range = |text: &String| {
             let single = || text.parse::<IpAddr>().map(IpNet::from);
-            text.parse::<IpNet>().or_else(|_| single()).map_err(|_| format!("`{text}` is not an address or range"))
+            text.parse::<IpNet>()
+                .or_else(|_| single())
+                .map_err(|_| format!("`{text}` is not an address or range"))
         };
         texts.iter().map(range).collect()
     }
@@ -143,7 +147,9 @@ impl Given {
                 .collect::<Result<_, String>>()?,
             Given::Table(pairs) => pairs
                 .iter()
-                .map(|(service, url)| Ok((service.clone(), url.text().map_err(|fault| format!("{service}: {fault}"))?)))
+                .map(|(service, url)| {
+                    Ok((service.clone(), url.text().map_err(|fault| format!("{service}: {fault}"))?))
+                })
                 .collect::<Result<_, String>>()?,
             _ => return Err("must be a table of URLs by service id".to_owned()),
         };
@@ -162,12 +168,23 @@ fn url(text: &str) -> Result<Url, String> {
     }
 }
 
-pub(super) fn set(row: &Row, given: Given, settings: &mut Settings, tls: &mut TlsFiles) -> Result<(), String> {
+pub(super) fn set(
+    row: &Row,
+    given: Given,
+    settings: &mut Settings,
+    tls: &mut TlsFiles,
+) -> Result<(), String> {
     (row.set)(settings, tls, &given)
 }
 
 /// Reads a settings file.
-pub(super) fn file(path: &Path, text: &str, settings: &mut Settings, tls: &mut TlsFiles, faults: &mut Vec<Fault>) {
+pub(super) fn file(
+    path: &Path,
+    text: &str,
+    settings: &mut Settings,
+    tls: &mut TlsFiles,
+    faults: &mut Vec<Fault>,
+) {
     let line = |offset: usize| 1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -180,8 +197,12 @@ pub(super) fn file(path: &Path, text: &str, settings: &mut Settings, tls: &mut T
     for (key, at, given) in found {
         let place = format!("{}:{}: {key}", path.display(), line(at));
         match TABLE.iter().find(|row| row.key == key) {
-            Some(row) => set(row, given, settings, tls).unwrap_or_else(|message| faults.push(Fault::new(place, message))),
-            None => faults.push(Fault::new(place, format!("is unknown{}", meant(&key, TABLE.iter().map(|row| row.key.to_owned()))))),
+            Some(row) => set(row, given, settings, tls)
+                .unwrap_or_else(|message| faults.push(Fault::new(place, message))),
+            None => faults.push(Fault::new(
+                place,
+                format!("is unknown{}", meant(&key, TABLE.iter().map(|row| row.key.to_owned()))),
+            )),
         }
     }
 }
@@ -190,9 +211,11 @@ pub(super) fn file(path: &Path, text: &str, settings: &mut Settings, tls: &mut T
 fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<(String, usize, Given)>) {
     for (key, value) in table.iter() {
         let key: &Spanned<DeString<'_>> = key;
-        let name = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        let name =
+            if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
         let is_setting = TABLE.iter().any(|row| row.key == name);
-        let is_section = TABLE.iter().any(|row| row.key.strip_prefix(&name).is_some_and(|rest| rest.starts_with('.')));
+        let is_section =
+            TABLE.iter().any(|row| row.key.strip_prefix(&name).is_some_and(|rest| rest.starts_with('.')));
         match value.get_ref() {
             DeValue::Table(below) if is_section && !is_setting => flatten(&name, below, found),
             value => found.push((name, key.span().start, Given::from_toml(value))),
@@ -219,7 +242,10 @@ pub(super) fn environment(
             Some(row) => set(row, Given::Text(value), settings, tls)
                 .unwrap_or_else(|message| faults.push(Fault::new(name, message))),
             None => {
-                warnings.push(format!("{name} names no setting{}", meant(&name, TABLE.iter().map(Row::variable))));
+                warnings.push(format!(
+                    "{name} names no setting{}",
+                    meant(&name, TABLE.iter().map(Row::variable))
+                ));
             }
         }
     }

@@ -61,7 +61,9 @@ pub const TABLE: &[Row] = &[
         default: "\"127.0.0.1:8080\"",
         example: "\"127.0.0.1:9000\"",
         about: "Where calls are accepted. Port 0 takes a free one.",
-        set: |settings, _, given| given.parsed("an address and port such as 127.0.0.1:8080").map(|v| settings.listen = v),
+        set: |settings, _, given| {
+            given.parsed("an address and port such as 127.0.0.1:8080").map(|v| settings.listen = v)
+        },
     },
     Row {
         key: "trusted_proxies",

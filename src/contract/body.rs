@@ -79,7 +79,9 @@ fn say(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             here(alternatives(context))
         }
-        ValidationErrorKind::Type { kind } => here(format!("Must be {}, not {}.", types(kind), named(error.instance()))),
+        ValidationErrorKind::Type { kind } => {
+            here(format!("Must be {}, not {}.", types(kind), named(error.instance())))
+        }
         ValidationErrorKind::Enum { options } => here(format!("Must be one of {}.", listed(options))),
         ValidationErrorKind::Constant { expected_value } => here(format!("Must be {expected_value}.")),
         ValidationErrorKind::Format { format } => here(format!("Must be {}.", form(format))),
@@ -204,7 +206,12 @@ mod tests {
     fn every_kind_of_fault_is_a_sentence_with_its_place() {
         let rows = [
             (json!({ "type": ["string", "null"] }), json!(1), "", "Must be null or a string, not a number."),
-            (json!({ "type": "integer" }), json!(1.5), "", "Must be a whole number, not a number with a fraction."),
+            (
+                json!({ "type": "integer" }),
+                json!(1.5),
+                "",
+                "Must be a whole number, not a number with a fraction.",
+            ),
             (json!({ "required": ["a/b"] }), json!({}), "/a~1b", "This key is required."),
             (
                 json!({ "properties": {}, "additionalProperties": false }),

@@ -24,7 +24,8 @@ impl Error {
 pub(super) fn read(yaml: &str) -> Result<(Value, Vec<Rules>), Error> {
     let document: Value = serde_saphyr::from_str(yaml).map_err(|error| Error::new(error.to_string()))?;
     let mut rules = Vec::new();
-    let paths = document.get("paths").and_then(Value::as_object).ok_or_else(|| Error::new("it has no paths"))?;
+    let paths =
+        document.get("paths").and_then(Value::as_object).ok_or_else(|| Error::new("it has no paths"))?;
     for (path, item) in paths {
         for (method, operation) in item.as_object().into_iter().flatten() {
             let Some(name) = operation.get("x-operation").and_then(Value::as_str) else { continue };

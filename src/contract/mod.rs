@@ -83,7 +83,9 @@ impl Contract {
     ///
     /// Errors: the first schema that does not compile.
     pub fn warm(&self) -> Result<(), Error> {
-        self.operations().filter_map(|rules| rules.body.as_ref()).try_for_each(|body| body.validator().map(drop))
+        self.operations()
+            .filter_map(|rules| rules.body.as_ref())
+            .try_for_each(|body| body.validator().map(drop))
     }
 }
 
@@ -129,10 +131,10 @@ mod tests {
     fn faults_of_the_document_are_told() {
         let unknown = "paths: { /crm/x: { get: { x-operation: x.list } } }";
         assert!(Contract::parse(unknown).unwrap_err().to_string().contains("x.list"));
-        let dangling =
-            "paths: { /crm/notes: { get: { x-operation: notes.list, parameters: [{ $ref: '#/components/parameters/no' }] } } }";
+        let dangling = "paths: { /crm/notes: { get: { x-operation: notes.list, parameters: [{ $ref: '#/components/parameters/no' }] } } }";
         assert!(Contract::parse(dangling).unwrap_err().to_string().contains("parameters/no"));
-        let twice = "paths: { /a: { get: { x-operation: notes.list } }, /b: { get: { x-operation: notes.list } } }";
+        let twice =
+            "paths: { /a: { get: { x-operation: notes.list } }, /b: { get: { x-operation: notes.list } } }";
         assert!(Contract::parse(twice).unwrap_err().to_string().contains("twice"));
     }
 }

@@ -49,7 +49,9 @@ impl Kind {
             return Kind::OneOf(Kind::names(schema));
         }
         let declared = match schema.get("type") {
-            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+            Some(Value::Array(several)) => {
+                several.iter().filter_map(Value::as_str).find(|name| *name != "null")
+            }
             Some(one) => one.as_str(),
             None => None,
         };
@@ -88,9 +90,12 @@ impl Kind {
             Kind::Datetime => match text.parse::<Timestamp>() {
                 Ok(time) => Ok(time.to_string().into()),
                 Err(_) if text.contains(' ') => Err(
-                    "must be a date and time such as 2024-01-31T09:30:00Z; the + of an offset is written %2B".into(),
+                    "must be a date and time such as 2024-01-31T09:30:00Z; the + of an offset is written %2B"
+                        .into(),
                 ),
-                Err(_) => Err("must be a date and time with Z or an offset, such as 2024-01-31T09:30:00Z".into()),
+                Err(_) => {
+                    Err("must be a date and time with Z or an offset, such as 2024-01-31T09:30:00Z".into())
+                }
             },
             Kind::Date => match text.parse::<Date>() {
                 Ok(date) if text.len() == 10 => Ok(date.to_string().into()),

@@ -193,7 +193,8 @@ impl<H: Handler> Connection<H> {
             return self.supervise(socket, &self.doors.any, activity).await;
         };
         let mut phases = self.phases.clone();
-        let handshake = timeout(self.server.settings().timeouts.header, certificates.acceptor().accept(socket));
+        let handshake =
+            timeout(self.server.settings().timeouts.header, certificates.acceptor().accept(socket));
         let socket = tokio::select! {
             handshake = handshake => handshake,
             _ = phases.wait_for(|phase| *phase >= Phase::Closing) => return,
@@ -230,10 +231,9 @@ impl<H: Handler> Connection<H> {
         let connection = door.serve_connection(TokioIo::new(socket), service);
         let mut connection = std::pin::pin!(connection);
         let timeouts = &self.server.settings().timeouts;
-        let mut look = interval((timeouts.header.min(timeouts.idle) / 4).clamp(
-            Duration::from_millis(20),
-            Duration::from_secs(1),
-        ));
+        let mut look = interval(
+            (timeouts.header.min(timeouts.idle) / 4).clamp(Duration::from_millis(20), Duration::from_secs(1)),
+        );
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut phases = self.phases.clone();
         let mut saying_goodbye = false;

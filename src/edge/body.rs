@@ -112,7 +112,11 @@ pub(super) fn object(bytes: &[u8]) -> std::result::Result<Map<String, Value>, Fa
             let message = text.split(" at line ").next().unwrap_or_default();
             Err(Fault::pointer(
                 "",
-                format!("The body is not valid JSON, line {} column {}: {message}.", error.line(), error.column()),
+                format!(
+                    "The body is not valid JSON, line {} column {}: {message}.",
+                    error.line(),
+                    error.column()
+                ),
             ))
         }
     }
@@ -234,12 +238,17 @@ mod tests {
 
     #[test]
     fn content_types() {
-        let accepted = ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\"; x=1"];
+        let accepted = [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; x=1",
+        ];
         for text in accepted {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(text))]);
             assert!(expect_json(&headers).is_ok(), "{text}");
         }
-        for text in ["text/json", "", "application/json; charset=latin1", "application/x-www-form-urlencoded"] {
+        for text in ["text/json", "", "application/json; charset=latin1", "application/x-www-form-urlencoded"]
+        {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(text))]);
             assert_eq!(expect_json(&headers).unwrap_err().kind(), Kind::UnsupportedMediaTypeError, "{text}");
         }

@@ -7,10 +7,10 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, Uri};
 use ipnet::IpNet;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::error::{Error, Kind, Result};
-use crate::model::call::new_request_id;
-use crate::model::{AppId, Bearer, ConsumerId, ServiceId};
+use crate::model::{AppId, ConsumerId, Secret, ServiceId};
 
 const APP: &str = "x-apideck-app-id";
 const CONSUMER: &str = "x-apideck-consumer-id";
@@ -24,7 +24,7 @@ pub(super) struct Headers {
     pub(super) consumer: ConsumerId,
     pub(super) service: Option<ServiceId>,
     pub(super) raw: bool,
-    pub(super) bearer: Bearer,
+    pub(super) key: Secret,
 }
 
 /// Where a call comes from.
@@ -39,11 +39,11 @@ pub(super) struct Origin {
 /// The caller's own request id where it is fit to be kept, else a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     let mut given = headers.get_all("request-id").iter();
-    let (Some(id), None) = (given.next(), given.next()) else { return new_request_id() };
+    let (Some(id), None) = (given.next(), given.next()) else { return Uuid::now_v7().to_string() };
     let fit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match id.to_str() {
         Ok(id) if (8..=128).contains(&id.len()) && id.as_bytes().iter().all(fit) => id.to_owned(),
-        _ => new_request_id(),
+        _ => Uuid::now_v7().to_string(),
     }
 }
 
@@ -55,7 +55,8 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Headers> {
     let app = faults.required(headers, APP, 128);
     let consumer = faults.required(headers, CONSUMER, 255);
     let service = faults.optional(headers, SERVICE, 64);
-    let service_form = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let service_form =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if service.as_deref().is_some_and(|text| !service_form(text)) {
         faults.malformed(SERVICE, "must be a connector's id such as hubspot");
     }
@@ -68,25 +69,30 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Headers> {
         }
     };
     let authorization = faults.optional(headers, AUTHORIZATION.as_str(), 1024);
-    let (Some(app), Some(consumer), true) = (app, consumer, faults.is_empty()) else { return Err(faults.error()) };
+    let (Some(app), Some(consumer), true) = (app, consumer, faults.is_empty()) else {
+        return Err(faults.error());
+    };
     Ok(Headers {
         app: AppId::new(app),
         consumer: ConsumerId::new(consumer),
         service: service.map(ServiceId::new),
         raw,
-        bearer: bearer(authorization.as_deref())?,
+        key: bearer(authorization.as_deref())?,
     })
 }
 
-fn bearer(authorization: Option<&str>) -> Result<Bearer> {
-    let refused =
-        |says: &str| Error::new(Kind::UnauthorizedError, says).header("www-authenticate", "Bearer".to_owned());
+fn bearer(authorization: Option<&str>) -> Result<Secret> {
+    let refused = |says: &str| {
+        Error::new(Kind::UnauthorizedError, says).header("www-authenticate", "Bearer".to_owned())
+    };
     let Some(authorization) = authorization else {
         return Err(refused("Authorization is missing: send Authorization: Bearer and an API key."));
     };
     let key = authorization.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match key.map(|(_, key)| key.trim()) {
-        Some(key) if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Bearer::new(key)),
+        Some(key) if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Secret::new(key))
+        }
         _ => Err(refused("Authorization must be the word Bearer and an API key.")),
     }
 }
@@ -106,7 +112,12 @@ impl Faults {
         self.malformed.push(json!({ name: message }));
     }
 
-    fn required<'h>(&mut self, headers: &'h HeaderMap, name: &'static str, longest: usize) -> Option<Cow<'h, str>> {
+    fn required<'h>(
+        &mut self,
+        headers: &'h HeaderMap,
+        name: &'static str,
+        longest: usize,
+    ) -> Option<Cow<'h, str>> {
         let before = self.malformed.len();
         let value = self.optional(headers, name, longest);
         if value.is_none() && self.malformed.len() == before {
@@ -116,7 +127,12 @@ impl Faults {
     }
 
     /// The one value of a header; empty is absent.
-    fn optional<'h>(&mut self, headers: &'h HeaderMap, name: &'static str, longest: usize) -> Option<Cow<'h, str>> {
+    fn optional<'h>(
+        &mut self,
+        headers: &'h HeaderMap,
+        name: &'static str,
+        longest: usize,
+    ) -> Option<Cow<'h, str>> {
         let mut values = headers.get_all(name).iter();
         let value = values.next()?;
         if values.next().is_some() {
@@ -142,8 +158,12 @@ impl Faults {
     fn error(self) -> Error {
         let Faults { missing, malformed } = self;
         let names = |faults: &[Value]| {
-            let names: Vec<&str> =
-                faults.iter().filter_map(Value::as_object).flat_map(|f| f.keys()).map(String::as_str).collect();
+            let names: Vec<&str> = faults
+                .iter()
+                .filter_map(Value::as_object)
+                .flat_map(|f| f.keys())
+                .map(String::as_str)
+                .collect();
             names.join(", ")
         };
         let says = match (missing.as_slice(), malformed.as_slice()) {
@@ -189,7 +209,11 @@ impl Entrance {
                 let scheme = if self.tls || (proxied && is_https(headers)) { "https" } else { "http" };
                 let forwarded = proxied.then(|| headers.get("x-forwarded-host")).flatten();
                 let host = forwarded.or_else(|| headers.get(HOST)).and_then(|host| host.to_str().ok());
-                let host = uri.authority().map(http::uri::Authority::as_str).filter(|_| forwarded.is_none()).or(host);
+                let host = uri
+                    .authority()
+                    .map(http::uri::Authority::as_str)
+                    .filter(|_| forwarded.is_none())
+                    .or(host);
                 match host.filter(|host| is_host(host)) {
                     Some(host) => format!("{scheme}://{host}"),
                     None => format!("{scheme}://{}", self.address),
@@ -209,8 +233,12 @@ impl Entrance {
         }
         let says = match (self.trusts(peer.to_canonical()), is_https(headers)) {
             (true, true) => return Ok(()),
-            (true, false) => "Calls over plain HTTP are refused: the proxy did not say X-Forwarded-Proto: https.",
-            (false, _) => "Calls over plain HTTP are refused: call the gateway over HTTPS, through its proxy.",
+            (true, false) => {
+                "Calls over plain HTTP are refused: the proxy did not say X-Forwarded-Proto: https."
+            }
+            (false, _) => {
+                "Calls over plain HTTP are refused: call the gateway over HTTPS, through its proxy."
+            }
         };
         Err(Error::new(Kind::ForbiddenError, says))
     }
@@ -225,7 +253,8 @@ impl Entrance {
         let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
         let mut hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
         while let Some(hop) = hops.pop() {
-            let address = hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+            let address =
+                hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
             match address {
                 Ok(address) => nearest = address.to_canonical(),
                 // What stands before a hop that makes no sense cannot be trusted.
@@ -290,8 +319,8 @@ mod tests {
         let with = |authorization: &str| {
             read(&headers(&[(APP, "a"), (CONSUMER, "c"), (SERVICE, ""), ("authorization", authorization)]))
         };
-        assert_eq!(with("bearer  sk_1").unwrap().bearer.reveal(), "sk_1");
-        assert_eq!(format!("{:?}", with("Bearer sk_1").unwrap().bearer), "***");
+        assert_eq!(with("bearer  sk_1").unwrap().key.expose(), "sk_1");
+        assert_eq!(format!("{:?}", with("Bearer sk_1").unwrap().key), "***");
         assert_eq!(with("Bearer sk_1").unwrap().service, None);
         for wrong in ["", "sk_1", "Basic abc", "Bearer", "Bearer ", "Bearer a b"] {
             let error = with(wrong).unwrap_err();
@@ -322,8 +351,9 @@ mod tests {
     fn forwarded_addresses_count_only_from_declared_proxies() {
         let sent = headers(&[("x-forwarded-for", "6.6.6.6, 203.0.113.9"), ("x-forwarded-for", "10.0.0.2")]);
         let uri = Uri::from_static("/x");
-        let remote =
-            |proxies: &[&str], peer: &str| entrance(proxies).origin(peer.parse().unwrap(), &sent, &uri).remote.to_string();
+        let remote = |proxies: &[&str], peer: &str| {
+            entrance(proxies).origin(peer.parse().unwrap(), &sent, &uri).remote.to_string()
+        };
         assert_eq!(remote(&["10.0.0.0/8"], "10.0.0.1"), "203.0.113.9");
         assert_eq!(remote(&["10.0.0.0/8"], "::ffff:10.0.0.1"), "203.0.113.9");
         assert_eq!(remote(&["10.0.0.0/8"], "198.51.100.1"), "198.51.100.1");
@@ -333,7 +363,9 @@ mod tests {
     #[test]
     fn the_public_base_is_what_the_caller_sees() {
         let base = |proxies: &[&str], pairs: &[(&'static str, &str)]| {
-            entrance(proxies).origin("10.0.0.1".parse().unwrap(), &headers(pairs), &Uri::from_static("/x")).base
+            entrance(proxies)
+                .origin("10.0.0.1".parse().unwrap(), &headers(pairs), &Uri::from_static("/x"))
+                .base
         };
         assert_eq!(base(&[], &[("host", "crm.test:81")]), "http://crm.test:81");
         assert_eq!(base(&[], &[("host", "a\"b")]), "http://127.0.0.1:8080");

@@ -43,23 +43,33 @@ use route::{Form, Routes};
 use crate::config::Settings;
 use crate::contract::{self, Contract};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Answer, Bearer, Context};
+use crate::model::{Answer, Context, Secret};
 use crate::{observe, web};
 
-/// What answers calls: any `async fn(Context, Bearer, Arriving) -> Result<Answer>`. It settles who calls, then reads
+/// What answers calls: any `async fn(Context, Secret, Arriving) -> Result<Answer>`. It settles who calls, then reads
 /// the call with [`Arriving::call`], then answers it.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one call.
-    fn answer(&self, context: Context, bearer: Bearer, call: Arriving) -> impl Future<Output = Result<Answer>> + Send;
+    fn answer(
+        &self,
+        context: Context,
+        key: Secret,
+        call: Arriving,
+    ) -> impl Future<Output = Result<Answer>> + Send;
 }
 
 impl<F, Fut> Handler for F
 where
-    F: Fn(Context, Bearer, Arriving) -> Fut + Send + Sync + 'static,
+    F: Fn(Context, Secret, Arriving) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Answer>> + Send,
 {
-    fn answer(&self, context: Context, bearer: Bearer, call: Arriving) -> impl Future<Output = Result<Answer>> + Send {
-        self(context, bearer, call)
+    fn answer(
+        &self,
+        context: Context,
+        key: Secret,
+        call: Arriving,
+    ) -> impl Future<Output = Result<Answer>> + Send {
+        self(context, key, call)
     }
 }
 
@@ -162,7 +172,14 @@ impl<H: Handler> Server<H> {
         reply.finish(&line, is_http1 && self.is_draining(), is_head)
     }
 
-    async fn serve(&self, line: &mut Line, head: Parts, body: Incoming, peer: IpAddr, origin: Origin) -> Result<Reply> {
+    async fn serve(
+        &self,
+        line: &mut Line,
+        head: Parts,
+        body: Incoming,
+        peer: IpAddr,
+        origin: Origin,
+    ) -> Result<Reply> {
         self.measure(&head)?;
         let query = head.uri.query().unwrap_or_default();
         let method = route::meant_method(&head.method, query)?;
@@ -193,7 +210,9 @@ impl<H: Handler> Server<H> {
         origin: Origin,
     ) -> Result<Reply> {
         if self.is_draining() {
-            return Err(Error::new(Kind::ServiceUnavailableError, "The gateway is stopping.").retry_after_ms(1000));
+            return Err(
+                Error::new(Kind::ServiceUnavailableError, "The gateway is stopping.").retry_after_ms(1000)
+            );
         }
         self.entrance.protected(peer, &head.headers)?;
         let headers = context::read(&head.headers)?;
@@ -225,7 +244,7 @@ impl<H: Handler> Server<H> {
             body_bytes: self.settings.limits.body_bytes,
             body_time: self.settings.timeouts.body,
         };
-        let answer = self.handler.answer(context, headers.bearer, arriving).await?;
+        let answer = self.handler.answer(context, headers.key, arriving).await?;
         if let Some(service) = &answer.service {
             line.service = Some(service.clone());
         }
@@ -242,7 +261,8 @@ impl<H: Handler> Server<H> {
             return Ok(());
         }
         let says = format!("Path, query and headers together are larger than {limit} bytes.");
-        let kind = if target > headers { Kind::RequestValidationError } else { Kind::RequestHeadersValidationError };
+        let kind =
+            if target > headers { Kind::RequestValidationError } else { Kind::RequestHeadersValidationError };
         Err(Error::new(kind, says).detail_entry("limit_bytes", limit))
     }
 

@@ -76,7 +76,8 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = Result<(Cow<'_, str>, C
 
 /// Checks a query string. All faults are appended; `posted_method` tells that `_method` has been obeyed.
 pub(super) fn read(query: &str, known: &Parameters, posted_method: bool, faults: &mut Vec<Fault>) -> Query {
-    let mut read = Reading { known, posted_method, query: Query::default(), sort: Sorting::default(), seen: 0 };
+    let mut read =
+        Reading { known, posted_method, query: Query::default(), sort: Sorting::default(), seen: 0 };
     for pair in pairs(query) {
         let outcome = pair.and_then(|(key, value)| {
             let outcome = read.take(&key, &value);
@@ -85,7 +86,9 @@ pub(super) fn read(query: &str, known: &Parameters, posted_method: bool, faults:
         faults.extend(outcome.err());
     }
     match (read.sort.by, read.sort.descending) {
-        (Some(by), descending) => read.query.sort = Some(Sort { by, descending: descending.unwrap_or(false) }),
+        (Some(by), descending) => {
+            read.query.sort = Some(Sort { by, descending: descending.unwrap_or(false) })
+        }
         (None, Some(_)) => faults.push(Fault::parameter("sort[direction]", "needs sort[by] beside it")),
         (None, None) => {}
     }
@@ -305,7 +308,10 @@ mod tests {
     #[test]
     fn nested_pass_through_keys_keep_their_brackets() {
         let query = check(Resource::Contacts, Verb::List, "pass_through[a][b]=1&pass_through[c]=").unwrap();
-        assert_eq!(query.pass_through, [("a[b]".to_owned(), "1".to_owned()), ("c".to_owned(), String::new())]);
+        assert_eq!(
+            query.pass_through,
+            [("a[b]".to_owned(), "1".to_owned()), ("c".to_owned(), String::new())]
+        );
     }
 
     #[test]
@@ -316,13 +322,19 @@ mod tests {
             ("limit=", "limit must be a whole number from 1 to 200."),
             ("limit=5&limit=5", "limit is given more than once."),
             ("raw=1", "raw must be true or false."),
-            ("page=2", "page is unknown; this operation takes cursor, limit, filter[…], sort[by], sort[direction], fields, pass_through[…], raw."),
+            (
+                "page=2",
+                "page is unknown; this operation takes cursor, limit, filter[…], sort[by], sort[direction], fields, pass_through[…], raw.",
+            ),
             ("filter[nme]=x", "filter[nme] is unknown; the filters are name, "),
             ("filter=x", "filter is unknown; "),
             ("filter[name]=", "filter[name] must not be empty."),
             ("filter[name]=a&filter[name]=b", "filter[name] is given more than once."),
             ("filter[updated_since]=yesterday", "filter[updated_since] must be a date and time "),
-            ("filter[updated_since]=2024-01-02T03:04:05+02:00", "filter[updated_since] must be a date and time such as 2024-01-31T09:30:00Z; the + of an offset is written %2B."),
+            (
+                "filter[updated_since]=2024-01-02T03:04:05+02:00",
+                "filter[updated_since] must be a date and time such as 2024-01-31T09:30:00Z; the + of an offset is written %2B.",
+            ),
             ("sort[by]=shoe_size", "sort[by] must be one of created_at, "),
             ("sort[direction]=desc", "sort[direction] needs sort[by] beside it."),
             ("sort[by]=name&sort[direction]=up", "sort[direction] must be asc or desc."),
@@ -338,7 +350,8 @@ mod tests {
             assert_eq!(faults.len(), 1, "{query}: {faults:?}");
             assert!(faults[0].starts_with(message), "{query}: {faults:?}");
         }
-        let faults = check(Resource::Contacts, Verb::List, "limit=x&raw=y&z=1&sort[direction]=asc").unwrap_err();
+        let faults =
+            check(Resource::Contacts, Verb::List, "limit=x&raw=y&z=1&sort[direction]=asc").unwrap_err();
         assert_eq!(faults.len(), 4);
         let faults = check(Resource::Contacts, Verb::Create, "limit=20").unwrap_err();
         assert_eq!(faults, ["limit is unknown; this operation takes raw."]);

@@ -43,7 +43,8 @@ impl Reply {
 
     pub(super) fn html(body: String) -> Reply {
         let mut reply = Reply::new(StatusCode::OK, Some(HTML), body);
-        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+        let policy =
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
         reply.headers.push((CONTENT_SECURITY_POLICY, policy));
         reply
     }

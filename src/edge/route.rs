@@ -84,7 +84,7 @@ impl Routes {
             patterns.push((&rules.path, rules.method.clone(), Target::Unified(rules.operation)));
         }
         let mut routes = Routes { router: Router::new(), paths: Vec::new() };
-        patterns.sort_by(|(left, ..), (right, ..)| left.cmp(right));
+        patterns.sort_by_key(|pattern| pattern.0);
         let mut last = None;
         for (pattern, method, target) in patterns {
             if last != Some(pattern) {
@@ -126,7 +126,9 @@ impl Routes {
             .header("allow", found.allow.clone())),
             Some(Target::Health) => Ok(Endpoint::Health),
             Some(Target::OpenApi(form)) => Ok(Endpoint::OpenApi(form)),
-            Some(Target::ErrorPage) => Ok(Endpoint::ErrorPage(parameter("name").unwrap_or_default().to_owned())),
+            Some(Target::ErrorPage) => {
+                Ok(Endpoint::ErrorPage(parameter("name").unwrap_or_default().to_owned()))
+            }
             Some(Target::Unified(operation)) => {
                 let (parent, id) = match operation.resource {
                     Resource::ListMembers => ("id", ""),
@@ -234,7 +236,9 @@ mod tests {
     #[test]
     fn routes_that_do_not_exist_and_methods_that_do_not_fit() {
         let routes = routes();
-        for path in ["/", "/crm", "/crm/contacts/", "/crm/contacts/1/2", "/crm/Contacts", "/crm/companies/a/b"] {
+        for path in
+            ["/", "/crm", "/crm/contacts/", "/crm/contacts/1/2", "/crm/Contacts", "/crm/companies/a/b"]
+        {
             assert_eq!(kind(routes.find(&Method::GET, path)), Kind::EntityNotFoundError, "{path}");
         }
         let error = routes.find(&Method::PUT, "/crm/contacts/1").unwrap_err();

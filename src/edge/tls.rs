@@ -80,7 +80,8 @@ fn stamps(files: &config::Tls) -> (Stamp, Stamp) {
 }
 
 fn read(files: &config::Tls) -> io::Result<ServerConfig> {
-    let told = |path: &Path, error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+    let told =
+        |path: &Path, error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
         .map_err(|error| told(&files.certificate, &error))?;

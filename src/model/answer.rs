@@ -25,12 +25,6 @@ pub struct Answer {
 impl Answer {
     /// A JSON answer that took no time downstream.
     pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-        Answer {
-            status,
-            body: body.into(),
-            headers: Vec::new(),
-            downstream: Duration::ZERO,
-            service: None,
-        }
+        Answer { status, body: body.into(), headers: Vec::new(), downstream: Duration::ZERO, service: None }
     }
 }

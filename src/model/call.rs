@@ -1,11 +1,8 @@
 //! One unified request, checked against the contract, and who sent it.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::{AppId, ConsumerId, Operation, ServiceId};
 
@@ -35,27 +32,6 @@ pub struct Trace {
     pub parent: String,
     /// `tracestate`, unchanged.
     pub state: Option<String>,
-}
-
-/// The API key that came with a request. Its `Debug` is `***`; it is wiped when dropped.
-pub struct Bearer(Zeroizing<String>);
-
-impl Bearer {
-    /// A key, without the word `Bearer`.
-    pub fn new(key: impl Into<String>) -> Bearer {
-        Bearer(Zeroizing::new(key.into()))
-    }
-
-    /// The key itself, to be compared and nothing else.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// A request for one operation, checked against the contract.
@@ -151,9 +127,4 @@ impl FieldMask {
     pub fn is_all(&self) -> bool {
         self.fields.is_empty()
     }
-}
-
-/// A new time-ordered request id (UUIDv7).
-pub fn new_request_id() -> String {
-    Uuid::now_v7().to_string()
 }

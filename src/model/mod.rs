@@ -14,7 +14,7 @@ pub mod problem;
 pub mod secret;
 
 pub use answer::Answer;
-pub use call::{Bearer, Call, Context, FieldMask, Query, Sort, Trace};
+pub use call::{Call, Context, FieldMask, Query, Sort, Trace};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
 pub use downstream::{
     Attempt, Failure, LimitHeaders, Outcome, Policy, Reply, Request, ResetUnit, Safety, Sent,

@@ -146,14 +146,24 @@ mod tests {
         let writer = sink.clone();
         let subscriber = tracing_subscriber::registry().with(JsonLines::new(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(text = "a \"b\" \\ \n\u{1}é", count = 3_u64, ms = 1.5, yes = true, none = None::<u64>, "hello");
+            tracing::info!(
+                text = "a \"b\" \\ \n\u{1}é",
+                count = 3_u64,
+                ms = 1.5,
+                yes = true,
+                none = None::<u64>,
+                "hello"
+            );
             tracing::warn!(odd = ?f64::NAN, nan = f64::NAN);
         });
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[0]["text"], "a \"b\" \\ \n\u{1}é");
         assert_eq!(lines[0]["message"], "hello");
-        assert_eq!((&lines[0]["count"], &lines[0]["ms"], &lines[0]["yes"]), (&json!(3), &json!(1.5), &json!(true)));
+        assert_eq!(
+            (&lines[0]["count"], &lines[0]["ms"], &lines[0]["yes"]),
+            (&json!(3), &json!(1.5), &json!(true))
+        );
         assert_eq!(lines[0].get("none"), None);
         assert_eq!((&lines[1]["level"], &lines[1]["nan"]), (&json!("WARN"), &Value::Null));
         assert!(lines[0]["time"].as_str().unwrap().ends_with('Z'));

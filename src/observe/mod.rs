@@ -17,13 +17,12 @@ pub use trace::accept;
 
 /// Starts logging to standard error. A second call changes nothing.
 pub fn start(log: &Log) {
-    let targets: Targets = log.level.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let targets: Targets =
+        log.level.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
     let registry = tracing_subscriber::registry().with(targets);
     let started = match log.format {
         LogFormat::Json => registry.with(JsonLines::new(io::stderr)).try_init(),
-        LogFormat::Text => {
-            registry.with(tracing_subscriber::fmt::layer().with_writer(io::stderr)).try_init()
-        }
+        LogFormat::Text => registry.with(tracing_subscriber::fmt::layer().with_writer(io::stderr)).try_init(),
     };
     drop(started);
 }
