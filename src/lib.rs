@@ -3,6 +3,7 @@
 pub mod access;
 pub mod config;
 pub mod contract;
+pub mod admin;
 pub mod downstream;
 pub mod edge;
 pub mod error;

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::{Error, Key, Place, Store, Topic, now_ms, secret_json, usable_id};
-use crate::model::{
-    AppId, Connection, ConnectionId, ConnectionState, ConsumerId, Credentials, Secret, ServiceId,
-};
+use super::credentials::{open, seal};
+use super::{Error, Key, Store, Topic, now_ms, usable_id};
+use crate::model::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, Credentials, ServiceId};
 
 /// A connection as stored, without its credentials.
 #[derive(Debug, Clone)]
@@ -55,65 +53,6 @@ pub struct NewConnection<'a> {
     pub captured: BTreeMap<String, String>,
     /// Its credentials, where there are some.
     pub credentials: Option<Credentials>,
-}
-
-/// What is sealed, as JSON: opened and gone at once.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum Sealed<'a> {
-    OAuth {
-        #[serde(borrow)]
-        access_token: std::borrow::Cow<'a, str>,
-        #[serde(borrow)]
-        refresh_token: Option<std::borrow::Cow<'a, str>>,
-        expires_at: Option<i64>,
-        scope: String,
-    },
-    Static {
-        values: BTreeMap<String, String>,
-    },
-}
-
-fn seal(key: &Key, app: &str, connection: &str, credentials: &Credentials) -> Result<Vec<u8>, Error> {
-    let place = Place { purpose: "credentials", app, owner: connection };
-    let json = match credentials {
-        Credentials::OAuth { access_token, refresh_token, expires_at, scope } => {
-            secret_json(&Sealed::OAuth {
-                access_token: access_token.expose().into(),
-                refresh_token: refresh_token.as_ref().map(|token| token.expose().into()),
-                expires_at: *expires_at,
-                scope: scope.clone(),
-            })?
-        }
-        Credentials::Static { values } => {
-            #[derive(Serialize)]
-            struct Static<'a> {
-                kind: &'static str,
-                values: BTreeMap<&'a str, &'a str>,
-            }
-            let values = values.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-            secret_json(&Static { kind: "static", values })?
-        }
-    };
-    key.seal(&place, &json)
-}
-
-fn open(key: &Key, app: &str, connection: &str, sealed: &[u8]) -> Result<Credentials, Error> {
-    let place = Place { purpose: "credentials", app, owner: connection };
-    let json = key.open(&place, sealed)?;
-    Ok(
-        match serde_json::from_slice(&json).map_err(|_| Error::Sealed("sealed credentials are malformed"))? {
-            Sealed::OAuth { access_token, refresh_token, expires_at, scope } => Credentials::OAuth {
-                access_token: Secret::new(access_token),
-                refresh_token: refresh_token.map(Secret::new),
-                expires_at,
-                scope,
-            },
-            Sealed::Static { values } => Credentials::Static {
-                values: values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
-            },
-        },
-    )
 }
 
 /// The name under which a state is stored, and that it has on the wire.
@@ -297,6 +236,68 @@ impl Store {
         }
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Gives a connection other credentials, as when it is authorised anew: what made it invalid is forgotten.
+    /// Errors: it is gone.
+    pub async fn set_credentials(
+        &self,
+        of: &Connection,
+        credentials: &Credentials,
+        state: ConnectionState,
+    ) -> Result<(), Error> {
+        let gone = || Error::Missing("connection", of.id.to_string());
+        let key = self.consumer_key(&of.app, &of.consumer).await?.ok_or_else(gone)?;
+        let sealed = seal(&key, of.app.as_str(), of.id.as_str(), credentials)?;
+        let now = now_ms();
+        let _changes = self.changes(Topic::Consumer(of.app.as_str(), of.consumer.as_str()));
+        let mut tx = self.db().write().await?;
+        let done = sqlx::query(
+            "UPDATE connections SET state = $2, reason_code = NULL, reason = NULL, updated_ms = $3 WHERE id = $1",
+        )
+        .bind(of.id.as_str())
+        .bind(state_name(state))
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(gone());
+        }
+        sqlx::query(
+            "INSERT INTO credentials (connection_id, sealed, version, updated_ms) VALUES ($1, $2, 1, $3) \
+             ON CONFLICT (connection_id) DO UPDATE SET sealed = $2, version = version + 1, updated_ms = $3",
+        )
+        .bind(of.id.as_str())
+        .bind(sealed)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Replaces a connection's settings and sets its state. Errors: it is gone.
+    pub async fn set_settings(
+        &self,
+        of: &Connection,
+        settings: &BTreeMap<String, String>,
+        state: ConnectionState,
+    ) -> Result<(), Error> {
+        let _changes = self.changes(Topic::Consumer(of.app.as_str(), of.consumer.as_str()));
+        let mut tx = self.db().write().await?;
+        let done =
+            sqlx::query("UPDATE connections SET settings = $2, state = $3, updated_ms = $4 WHERE id = $1")
+                .bind(of.id.as_str())
+                .bind(serde_json::to_string(settings)?)
+                .bind(state_name(state))
+                .bind(now_ms())
+                .execute(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::Missing("connection", of.id.to_string()));
+        }
+        Ok(())
     }
 
     /// Marks a connection as invalid, with the reason, unless its credentials were replaced since that version.

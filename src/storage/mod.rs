@@ -10,6 +10,7 @@
 pub mod applications;
 pub mod connections;
 pub mod consumers;
+mod credentials;
 pub mod integrations;
 pub mod keyfile;
 pub mod keys;
@@ -23,7 +24,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
 
 pub use applications::Application;
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
@@ -223,14 +223,6 @@ pub fn usable_id(what: &str, id: &str) -> Result<(), Error> {
         return Err(Error::Unusable(format!("{what} id {id:?} must be 1 to 128 visible ASCII characters")));
     }
     Ok(())
-}
-
-/// JSON in memory that is wiped after use.
-fn secret_json<T: serde::Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // Room for what tokens take, so that growing leaves no copies behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(16 * 1024));
-    serde_json::to_writer(&mut *text, value)?;
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -248,6 +248,24 @@ async fn a_new_oauth_client_gives_refused_connections_another_try() {
 }
 
 #[tokio::test]
+async fn authorising_anew_brings_a_connection_back() {
+    let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
+    let of = filled(&store).await.connection;
+    store.invalidate_connection(&of, 1, "invalid_grant", "revoked").await.unwrap();
+    store.set_credentials(&of, &oauth("b", "rb"), ConnectionState::Callable).await.unwrap();
+    let (stored, credentials) = store.opened_connection(&of).await.unwrap().unwrap();
+    let credentials = credentials.unwrap();
+    assert_eq!(
+        (stored.connection.state, stored.reason, stored.reason_code),
+        (ConnectionState::Callable, None, None)
+    );
+    assert_eq!((credentials.credentials, credentials.version), (oauth("b", "rb"), 2));
+    store.delete_connection(&of.app, &of.consumer, &of.service).await.unwrap();
+    let gone = store.set_credentials(&of, &oauth("c", "rc"), ConnectionState::Callable).await;
+    assert!(matches!(gone, Err(Error::Missing("connection", _))));
+}
+
+#[tokio::test]
 async fn every_write_moves_its_epoch() {
     let store = Store::open(Location::Memory, Key::random().unwrap()).await.unwrap();
     let of = filled(&store).await.connection;
@@ -264,6 +282,10 @@ async fn every_write_moves_its_epoch() {
     moved("invalidate");
     store.enable_connection(&of, false).await.unwrap();
     moved("enable");
+    store.set_credentials(&of, &oauth("c", "rc"), ConnectionState::Callable).await.unwrap();
+    moved("set credentials");
+    store.set_settings(&of, &BTreeMap::new(), ConnectionState::Authorized).await.unwrap();
+    moved("set settings");
     store.delete_connection(&of.app, &of.consumer, &of.service).await.unwrap();
     moved("delete");
     let keys = Topic::Integrations("shop");
