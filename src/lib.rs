@@ -1,9 +1,9 @@
 //! Crosswalk.
 
 pub mod access;
+pub mod admin;
 pub mod config;
 pub mod contract;
-pub mod admin;
 pub mod downstream;
 pub mod edge;
 pub mod error;

@@ -197,7 +197,7 @@ impl Store {
         Ok(Some((stored, credentials)))
     }
 
-    /// Replaces credentials of that version, old by new in one step, and adds captured values.
+    /// Replaces credentials of that version by those that the CRM granted, in one step, and adds captured values.
     /// False, and nothing changed, where another process has replaced them meanwhile.
     pub async fn replace_credentials(
         &self,
@@ -225,15 +225,18 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        if !captured.is_empty() {
-            let mut all = of.captured.clone();
-            all.extend(captured.iter().map(|(name, value)| (name.clone(), value.clone())));
-            sqlx::query("UPDATE connections SET captured = $2 WHERE id = $1")
-                .bind(of.id.as_str())
-                .bind(serde_json::to_string(&all)?)
-                .execute(&mut *tx)
-                .await?;
-        }
+        let mut all = of.captured.clone();
+        all.extend(captured.iter().map(|(name, value)| (name.clone(), value.clone())));
+        // Another process may have sent the same refresh token, been refused and called the connection invalid; the CRM
+        // has granted it here.
+        sqlx::query(
+            "UPDATE connections SET captured = $2, reason_code = NULL, reason = NULL, \
+             state = CASE state WHEN 'invalid' THEN 'callable' ELSE state END WHERE id = $1",
+        )
+        .bind(of.id.as_str())
+        .bind(serde_json::to_string(&all)?)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(true)
     }

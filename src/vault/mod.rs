@@ -2,8 +2,9 @@
 //! tokens. Never: SQL, HTTP beyond the closure given, what the call is about.
 //!
 //! [`resolve`] which connection · [`refresh`] fresh tokens, one refresh at a time · [`token`] one exchange with a CRM's
-//! token endpoint.
+//! token endpoint · [`exchange`] the HTTP client that it goes through.
 
+pub mod exchange;
 pub mod refresh;
 pub mod resolve;
 pub mod token;
@@ -16,6 +17,7 @@ use moka::future::Cache;
 use crate::model::{AppId, ConsumerId};
 use crate::storage::Store;
 
+pub use exchange::http_client;
 pub use resolve::{Connectors, Resolved};
 pub use token::{ClientAuth, HttpClient, TokenEndpoint, Transport};
 
@@ -31,7 +33,7 @@ pub struct Settings {
     pub entries: u64,
     /// How long before their end tokens are renewed.
     pub refresh_margin: Duration,
-    /// How long after a failed refresh none is tried.
+    /// How long after a failed refresh none is tried, unless the CRM asks for longer.
     pub refresh_backoff: Duration,
     /// How long a token endpoint may take.
     pub refresh_timeout: Duration,

@@ -1,8 +1,9 @@
 //! Fresh tokens: one refresh at a time for each connection, whatever the number of callers and whoever goes away.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use moka::Expiry;
 use moka::future::Cache;
 use serde_json::json;
 
@@ -35,14 +36,30 @@ enum Failure {
     Internal(String),
 }
 
+/// No refresh is tried for as long as the failure says, up to that.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+struct Backoff(Duration);
+
+impl Expiry<ConnectionId, Failure> for Backoff {
+    fn expire_after_create(&self, _: &ConnectionId, failure: &Failure, _: Instant) -> Option<Duration> {
+        Some(match failure {
+            Failure::Transient { retry_after_ms, .. } => {
+                Duration::from_millis(*retry_after_ms).min(BACKOFF_MAX).max(self.0)
+            }
+            _ => Duration::ZERO,
+        })
+    }
+}
+
 impl Flights {
     pub(super) fn new(settings: &Settings) -> Flights {
-        let lately = |keep: Duration| Cache::builder().max_capacity(settings.entries).time_to_live(keep);
+        let entries = settings.entries;
         Flights {
-            done: lately(settings.keep).build(),
+            done: Cache::builder().max_capacity(entries).time_to_live(settings.keep).build(),
             failed: Cache::builder()
-                .max_capacity(settings.entries)
-                .time_to_live(settings.refresh_backoff)
+                .max_capacity(entries)
+                .expire_after(Backoff(settings.refresh_backoff))
                 .build(),
         }
     }
@@ -161,7 +178,7 @@ impl Vault {
         let grant = match tokio::time::timeout(inner.settings.refresh_timeout, exchange).await {
             Ok(Ok(grant)) => grant,
             Ok(Err(Refusal::Final { code, says })) => {
-                return self.end(&stored.connection, found.version, code, says).await;
+                return self.end(old, &stored.connection, found.version, code, says).await;
             }
             Ok(Err(Refusal::Transient { says, retry_after_ms })) => {
                 return Err(self.transient(says, retry_after_ms));
@@ -207,9 +224,7 @@ impl Vault {
         };
         if !stored {
             // Another process was first: what it stored counts.
-            let found = self.0.store.opened_connection(&connection).await.map_err(internal)?;
-            let Some((stored, Some(found))) = found else { return Err(Failure::Gone) };
-            return Ok(resolved(old, stored.connection, found));
+            return self.found(old, &connection).await;
         }
         connection.captured.extend(grant.captured);
         tracing::info!(connection = %connection.id, service = %connection.service, "tokens renewed");
@@ -220,17 +235,30 @@ impl Vault {
         ))
     }
 
-    /// Marks the connection invalid, with the CRM's reason.
+    /// Marks the connection invalid, with the CRM's reason; unless it was authorised anew while the CRM was asked.
     async fn end(
         &self,
+        old: &Resolved,
         connection: &Connection,
         version: i64,
         code: String,
         says: String,
     ) -> Result<Arc<Resolved>, Failure> {
-        tracing::warn!(connection = %connection.id, service = %connection.service, code, says, "the CRM ended the grant");
-        self.0.store.invalidate_connection(connection, version, &code, &says).await.map_err(internal)?;
-        Err(Failure::Final { code, says })
+        let store = &self.0.store;
+        if store.invalidate_connection(connection, version, &code, &says).await.map_err(internal)? {
+            tracing::warn!(connection = %connection.id, service = %connection.service, code, says, "the CRM ended the grant");
+            return Err(Failure::Final { code, says });
+        }
+        self.found(old, connection).await
+    }
+
+    /// The connection as it is stored by now.
+    async fn found(&self, old: &Resolved, connection: &Connection) -> Result<Arc<Resolved>, Failure> {
+        match self.0.store.opened_connection(connection).await.map_err(internal)? {
+            Some((stored, _)) if stored.connection.state == ConnectionState::Invalid => Err(ended(&stored)),
+            Some((stored, Some(found))) => Ok(resolved(old, stored.connection, found)),
+            _ => Err(Failure::Gone),
+        }
     }
 
     fn transient(&self, says: String, retry_after_ms: Option<u64>) -> Failure {

@@ -11,9 +11,10 @@ use tokio::sync::{Semaphore, mpsc};
 use url::Url;
 
 use super::*;
+use crate::downstream;
 use crate::model::{AppId, ConsumerId, ServiceId};
 use crate::storage::{Key, Location, NewConnection, NewIntegration, Store};
-use crate::vault::{ClientAuth, HttpClient, Transport};
+use crate::vault::{ClientAuth, HttpClient, http_client};
 
 /// A token server on loopback: tells of each request as it arrives, and answers once it is let.
 struct TokenServer {
@@ -84,20 +85,8 @@ impl Drop for TokenServer {
 }
 
 fn client() -> HttpClient {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    Arc::new(move |request| {
-        let client = client.clone();
-        Box::pin(async move {
-            let fails = |error: reqwest::Error| Transport(error.to_string());
-            let reply = client.execute(request.try_into().map_err(fails)?).await.map_err(fails)?;
-            let mut head = http::Response::builder().status(reply.status());
-            for (name, value) in reply.headers() {
-                head = head.header(name, value);
-            }
-            head.body(reply.bytes().await.map_err(fails)?.to_vec())
-                .map_err(|error| Transport(error.to_string()))
-        })
-    })
+    let settings = downstream::Settings { allow: vec!["127.0.0.0/8".parse().unwrap()], ..Default::default() };
+    http_client(Arc::new(downstream::Client::new(settings)), Duration::from_secs(10))
 }
 
 struct World {
@@ -355,6 +344,43 @@ async fn a_refused_grant_ends_the_connection_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_connection_authorised_anew_outlives_the_old_grants_end() {
+    let world = World::new(no_backoff()).await;
+    let mut server = TokenServer::start(&[(400, r#"{"error":"invalid_grant"}"#)]).await;
+    let old = world.connect(-1).await;
+    let (vault, endpoint) = (world.vault.clone(), server.endpoint());
+    let caller = tokio::spawn(async move { vault.fresh(old, &endpoint).await });
+    server.arrived.recv().await.unwrap();
+    let stored = world.store.connections(&world.app, None).await.unwrap().remove(0).connection;
+    let anew = Credentials::OAuth {
+        access_token: Secret::new("at-9"),
+        refresh_token: Some(Secret::new("rt-9")),
+        expires_at: None,
+        scope: String::new(),
+    };
+    world.store.set_credentials(&stored, &anew, ConnectionState::Callable).await.unwrap();
+    server.answer_all();
+    assert_eq!(tokens(&caller.await.unwrap().unwrap()).0, "at-9");
+    assert_eq!(tokens(&world.resolve().await.unwrap()).0, "at-9");
+}
+
+#[tokio::test]
+async fn a_grant_outlives_another_process_being_refused() {
+    let world = World::new(no_backoff()).await;
+    let mut server = TokenServer::start(&[(200, NEW)]).await;
+    let old = world.connect(-1).await;
+    let (vault, endpoint, connection) = (world.vault.clone(), server.endpoint(), old.connection.clone());
+    let caller = tokio::spawn(async move { vault.fresh(old, &endpoint).await });
+    server.arrived.recv().await.unwrap();
+    assert!(
+        world.store.invalidate_connection(&connection, 1, "invalid_grant", "used already").await.unwrap()
+    );
+    server.answer_all();
+    assert_eq!(tokens(&caller.await.unwrap().unwrap()).0, "at-2");
+    assert_eq!(tokens(&world.resolve().await.unwrap()).0, "at-2");
+}
+
+#[tokio::test]
 async fn a_failing_token_server_costs_no_connection() {
     let world = World::new(no_backoff()).await;
     let replies = [
@@ -372,11 +398,12 @@ async fn a_failing_token_server_costs_no_connection() {
         let error = world.vault.fresh(old.clone(), &server.endpoint()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::OAuthConnectorError, "attempt {attempt}");
         assert_eq!(error.body("r", "")["retriable"], true);
+        assert_eq!(server.seen(), 1, "attempt {attempt} was sent once");
         let stored = world.store.connections(&world.app, None).await.unwrap().remove(0);
         assert_eq!(stored.connection.state, ConnectionState::Callable);
     }
     assert_eq!(tokens(&world.vault.fresh(old, &server.endpoint()).await.unwrap()).0, "at-2");
-    assert_eq!(server.seen(), replies.len());
+    assert_eq!(server.seen(), 1);
 }
 
 #[tokio::test]
