@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 11] = [
     &["main"],
     &["edge", "web"],
-    &["unify", "check"],
+    &["unify", "check", "admin"],
     &["access", "vault", "logs"],
     &["app"],
     &["config", "observe", "storage", "downstream"],
