@@ -2,7 +2,7 @@
 //! command line.
 //!
 //! [`commands`] the verbs `apps`, `keys`, `consumers`, `integrations` and `connections` · [`input`] secrets from files and
-//! standard input · [`print`] tables and JSON · [`demo`] the demo's application, consumers and connections.
+//! standard input · [`mod@print`] tables and JSON · [`demo`] the demo's application, consumers and connections.
 
 pub mod commands;
 pub mod demo;
