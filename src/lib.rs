@@ -7,6 +7,7 @@ pub mod contract;
 pub mod downstream;
 pub mod edge;
 pub mod error;
+pub mod mapping;
 pub mod model;
 pub mod observe;
 pub mod storage;

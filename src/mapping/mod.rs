@@ -1,0 +1,85 @@
+//! The mapping language: one rule per field, both directions.
+//!
+//! In: a mapping file, a CRM's reply or a unified body. Out: unified JSON or the CRM's body, and every problem with its place.
+//! Never: sockets, clock, randomness, files, environment, logging.
+//!
+//! In reading order: [`document`] YAML with positions · [`schema`] the unified side's shape · `path`, `codec`, `expression` the
+//! language's words · `rule`, `compile` a file turned into rules · `scan`, `plan` JSON read once, slots filled · `emit`,
+//! [`read`](mod@read) the read side · `custom` · [`write`](mod@write) the write side · [`laws`] what must hold for every mapping.
+//! The language itself is described in `mappings/README.md`.
+
+pub mod document;
+pub mod fault;
+pub mod laws;
+pub mod read;
+pub mod schema;
+pub mod write;
+
+mod codec;
+mod compile;
+mod custom;
+mod emit;
+mod expression;
+mod path;
+mod plan;
+mod rule;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use codec::Codec;
+pub use compile::SCHEMA;
+pub use document::Document;
+pub use fault::Fault;
+pub use path::{Path, Step};
+pub use read::{Captured, Extras, Frame, Plucking, Records, Span, pluck, read_page};
+pub use rule::{Mapping, RuleInfo};
+pub use scan::Malformed;
+pub use schema::{UnifiedField, UnifiedSchema, UnifiedType};
+pub use write::{Link, WriteMode, Written, write};
+
+use crate::model::{FieldDefinitions, FieldMask};
+
+/// What reading a page needs beside the reply.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// The fields that are wanted; none is all.
+    pub fields: Option<&'a FieldMask>,
+    /// What the CRM says about its fields; without it every left-over key is a custom field.
+    pub definitions: Option<&'a FieldDefinitions>,
+    /// The ISO 4217 code of amounts whose record names none.
+    pub currency: Option<&'a str>,
+    /// The IANA time zone of times without one.
+    pub timezone: Option<&'a str>,
+    /// More about the records, by id.
+    pub extras: Option<&'a Extras>,
+    /// Elements to pass over.
+    pub skip: usize,
+    /// Elements to map at most behind those; the rest is only counted.
+    pub take: usize,
+}
+
+impl Default for Reading<'_> {
+    fn default() -> Self {
+        Reading {
+            fields: None,
+            definitions: None,
+            currency: None,
+            timezone: None,
+            extras: None,
+            skip: 0,
+            take: usize::MAX,
+        }
+    }
+}
+
+/// What writing a body needs beside it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Writing<'a> {
+    /// What the CRM says about its fields: custom fields can then be named and are checked.
+    pub definitions: Option<&'a FieldDefinitions>,
+    /// The ISO 4217 code of amounts where the body names none: the record's own if it is known, else the connection's.
+    pub currency: Option<&'a str>,
+    /// The IANA time zone of times that the CRM wants without one.
+    pub timezone: Option<&'a str>,
+}

@@ -1,0 +1,641 @@
+//! The write plan: from a unified body to what the CRM is sent.
+
+use std::collections::HashSet;
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use super::Writing;
+use super::codec::{Around, number_text, zone};
+use super::custom::Body;
+use super::expression::run;
+use super::path::{Path, Step};
+use super::rule::{Each, Field, Item, Mapping, Place, Rule, Source, ValueRule};
+use crate::model::{Problem, Severity};
+
+/// The most elements of one list in a body.
+const MOST_ELEMENTS: usize = 1_000;
+
+/// Whether a record is made or changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteMode {
+    /// Nulls are left out.
+    Create,
+    /// Nulls clear.
+    Update,
+}
+
+/// An association that a body asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The name that the rule's `link:` gives it.
+    pub name: String,
+    /// The ids of the other records; empty to unlink.
+    pub ids: Vec<String>,
+}
+
+/// What a unified body comes to on the CRM's side.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The body, without a wrapper.
+    pub body: Map<String, Value>,
+    /// Associations, which each CRM records in a way of its own.
+    pub links: Vec<Link>,
+    /// Warnings for what is not written, faults for what cannot be expressed.
+    pub problems: Vec<Problem>,
+}
+
+impl Written {
+    /// Whether something of the body cannot be expressed, so that the call must not be made.
+    pub fn has_faults(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Fault)
+    }
+}
+
+/// A write in progress.
+pub(super) struct Output<'w> {
+    pub mode: WriteMode,
+    pub writing: &'w Writing<'w>,
+    /// What clears a value.
+    null_as: &'w Value,
+    connector: &'w str,
+    zone: Option<TimeZone>,
+    written: Written,
+}
+
+impl Output<'_> {
+    /// Sets a value of the CRM's body.
+    pub fn set(&mut self, path: &Path, value: Value) {
+        set(&mut self.written.body, &path.steps, value);
+    }
+
+    /// Notes what cannot be expressed.
+    pub fn fault(&mut self, pointer: &str, path: &str, message: impl Into<String>) {
+        self.note(Severity::Fault, pointer, path, message.into());
+    }
+
+    /// Notes what is not written.
+    pub fn warn(&mut self, pointer: &str, path: &str, message: impl Into<String>) {
+        self.note(Severity::Warning, pointer, path, message.into());
+    }
+
+    fn note(&mut self, severity: Severity, pointer: &str, path: &str, message: String) {
+        self.written.problems.push(Problem {
+            severity,
+            record: None,
+            pointer: pointer.to_owned(),
+            path: path.to_owned(),
+            message,
+        });
+    }
+}
+
+/// Translates a unified body. Nothing is sent that the body does not name; what has no place is a warning, what the CRM
+/// cannot express a fault.
+pub fn write(mapping: &Mapping, body: &Body, mode: WriteMode, writing: &Writing<'_>) -> Written {
+    let mut output = Output {
+        mode,
+        writing,
+        null_as: &mapping.null_as,
+        connector: &mapping.connector,
+        zone: writing.timezone.and_then(zone),
+        written: Written::default(),
+    };
+    for (name, value) in body {
+        let pointer = format!("/{}", super::document::escape(name));
+        match mapping.fields.iter().find(|field| field.name == *name) {
+            Some(field) => field_to_wire(mapping, field, value, body, &pointer, &mut output),
+            None if name == "pass_through" => {}
+            None => {
+                let message = format!("`{name}` has no counterpart in {}; it is not written", output.connector);
+                output.warn(&pointer, "", message);
+            }
+        }
+    }
+    compose(mapping, body, &mut output);
+    output.written
+}
+
+fn field_to_wire(
+    mapping: &Mapping,
+    field: &Field,
+    value: &Value,
+    body: &Body,
+    pointer: &str,
+    output: &mut Output<'_>,
+) {
+    if field.part_of.is_some() {
+        return;
+    }
+    if field.read_only {
+        let message = format!("`{}` is read-only in {}; it is not written", field.name, output.connector);
+        output.warn(pointer, "", message);
+        return;
+    }
+    match &field.rule {
+        Rule::Value(rule) => {
+            if let Source::Join { owners, parts, with } = &rule.source
+                && owners.iter().any(|owner| body.contains_key(owner))
+            {
+                let texts: Vec<&str> = owners.iter().filter_map(|owner| body.get(owner)?.as_str()).collect();
+                if texts.len() != parts.len() || value.as_str() != Some(&texts.join(with)) {
+                    let message = format!("`{}` is made of {}, which the body has; it is not written", field.name, owners.join(", "));
+                    output.warn(pointer, "", message);
+                }
+                return;
+            }
+            let currency = rule.currency.as_ref().and_then(|(_, path)| body_at(mapping, path, body));
+            value_to_wire(rule, value, currency, pointer, output);
+        }
+        Rule::Object(fields) => object_to_wire(mapping, fields, value, body, pointer, output),
+        Rule::Places { places, exact } => places_to_wire(places, *exact, value, pointer, output),
+        Rule::Each(each) => each_to_wire(each, value, pointer, output),
+        Rule::Custom => {
+            if let Some(custom) = &mapping.custom {
+                custom.write(value, output);
+            }
+        }
+    }
+}
+
+/// The text that the body gives for the field which is written to a path.
+fn body_at<'b>(mapping: &Mapping, path: &Path, body: &'b Body) -> Option<&'b str> {
+    let field = mapping.fields.iter().find(
+        |field| matches!(&field.rule, Rule::Value(rule) if rule.target.as_ref() == Some(path) && !field.read_only),
+    )?;
+    body.get(&field.name)?.as_str()
+}
+
+/// Writes one value. `currency` is the one that the same body names for the amount.
+fn value_to_wire(rule: &ValueRule, value: &Value, currency: Option<&str>, pointer: &str, output: &mut Output<'_>) {
+    if let Some(name) = &rule.link {
+        return link(name, value, pointer, output);
+    }
+    if value.is_null() {
+        if output.mode == WriteMode::Update {
+            clear(rule, pointer, output);
+        }
+        return;
+    }
+    let taken = match (&rule.currency, currency, output.writing.currency) {
+        (Some((_, path)), None, Some(code)) if rule.codec.needs_currency() && output.mode == WriteMode::Update => {
+            Some((path.to_string(), format!("the body names no currency; the amount is taken as {code}")))
+        }
+        _ => None,
+    };
+    match encode(rule, value, currency, output) {
+        Ok((values, remark)) => {
+            if output.mode == WriteMode::Update
+                && let Source::First(rules) = &rule.source
+            {
+                for other in rules.iter().filter_map(|rule| rule.target.as_ref()) {
+                    output.set(other, output.null_as.clone());
+                }
+            }
+            for (path, value) in values {
+                output.set(&path, value);
+            }
+            if let Some(remark) = remark {
+                let path = target_text(rule);
+                output.warn(pointer, &path, remark);
+            }
+            if let Some((path, message)) = taken {
+                output.warn(pointer, &path, message);
+            }
+        }
+        Err(message) => {
+            let path = target_text(rule);
+            output.fault(pointer, &path, message);
+        }
+    }
+}
+
+fn target_text(rule: &ValueRule) -> String {
+    rule.targets().first().map(ToString::to_string).unwrap_or_default()
+}
+
+fn clear(rule: &ValueRule, pointer: &str, output: &mut Output<'_>) {
+    if let Source::Cases { .. } = rule.source {
+        let path = target_text(rule);
+        return output.fault(pointer, &path, "the value is derived from several and cannot be cleared");
+    }
+    let null = rule.null_as.as_ref().unwrap_or(output.null_as).clone();
+    let targets: Vec<Path> = rule.targets().into_iter().cloned().collect();
+    for path in &targets {
+        output.set(path, null.clone());
+    }
+}
+
+/// What goes where, and a remark where a little is lost.
+type Encoded = (Vec<(Path, Value)>, Option<&'static str>);
+
+fn encode(rule: &ValueRule, value: &Value, currency: Option<&str>, output: &Output<'_>) -> Result<Encoded, String> {
+    let around = Around { currency: currency.or(output.writing.currency), zone: output.zone.as_ref() };
+    match &rule.source {
+        Source::Constant(_) => Ok((Vec::new(), None)),
+        Source::Paths(_) => {
+            let (value, remark) = rule.codec.encode(value, around)?;
+            Ok((rule.target.iter().map(|path| (path.clone(), value.clone())).collect(), remark))
+        }
+        Source::Join { parts, with, .. } => {
+            let text = value.as_str().ok_or("text is needed")?.trim();
+            // The last parts get one word each; whatever is before them belongs to the first.
+            let mut pieces: Vec<&str> = text.rsplitn(parts.len(), with.as_str()).collect();
+            pieces.reverse();
+            let null = rule.null_as.as_ref().unwrap_or(output.null_as);
+            let mut written = Vec::new();
+            for (index, (_, path)) in parts.iter().enumerate() {
+                match pieces.get(index) {
+                    Some(piece) => written.push((path.clone(), Value::from(*piece))),
+                    None if output.mode == WriteMode::Update => written.push((path.clone(), null.clone())),
+                    None => {}
+                }
+            }
+            Ok((written, None))
+        }
+        Source::Cases { cases, .. } => {
+            let case = cases.iter().find(|case| case.value == *value).ok_or_else(|| {
+                let known: Vec<String> = cases.iter().map(|case| case.value.to_string()).collect();
+                format!("the CRM has no counterpart for the value; it has {}", known.join(", "))
+            })?;
+            Ok((case.when.iter().map(|(_, path, wanted)| (path.clone(), Value::from(wanted.as_str()))).collect(), None))
+        }
+        Source::First(rules) => {
+            let mut trouble = "the CRM has no counterpart for the value".to_owned();
+            for rule in rules {
+                match encode(rule, value, currency, output) {
+                    Ok(written) => return Ok(written),
+                    Err(message) => trouble = message,
+                }
+            }
+            Err(trouble)
+        }
+        Source::Expression(expression) => {
+            let mut written = Vec::new();
+            for (path, program) in &expression.write {
+                let value = run(program, &[("value", value.clone())])?;
+                written.push((path.clone(), value));
+            }
+            Ok((written, None))
+        }
+    }
+}
+
+fn link(name: &str, value: &Value, pointer: &str, output: &mut Output<'_>) {
+    let ids: Option<Vec<String>> = match value {
+        Value::Null if output.mode == WriteMode::Create => return,
+        Value::Null => Some(Vec::new()),
+        Value::String(id) => Some(vec![id.clone()]),
+        Value::Array(items) if items.len() <= MOST_ELEMENTS => {
+            items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    };
+    let Some(mut ids) = ids else {
+        return output.fault(pointer, "", "ids as text are needed");
+    };
+    if ids.is_empty() && output.mode == WriteMode::Create {
+        return;
+    }
+    let mut known = HashSet::new();
+    ids.retain(|id| known.insert(id.clone()));
+    // One association may be written through two fields, as one id and as all of them.
+    match output.written.links.iter_mut().find(|link| link.name == name) {
+        Some(link) => ids.into_iter().for_each(|id| {
+            if !link.ids.contains(&id) {
+                link.ids.push(id);
+            }
+        }),
+        None => output.written.links.push(Link { name: name.to_owned(), ids }),
+    }
+}
+
+fn object_to_wire(
+    mapping: &Mapping,
+    fields: &[Field],
+    value: &Value,
+    body: &Body,
+    pointer: &str,
+    output: &mut Output<'_>,
+) {
+    match value {
+        Value::Null => {
+            for field in fields.iter().filter(|field| !field.read_only) {
+                let pointer = format!("{pointer}/{}", field.name);
+                field_to_wire(mapping, field, &Value::Null, body, &pointer, output);
+            }
+        }
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                let pointer = format!("{pointer}/{}", super::document::escape(name));
+                match fields.iter().find(|field| field.name == *name) {
+                    Some(field) => field_to_wire(mapping, field, value, body, &pointer, output),
+                    None => not_stored(name, value, &pointer, output),
+                }
+            }
+        }
+        _ => output.fault(pointer, "", "an object is needed"),
+    }
+}
+
+fn not_stored(name: &str, value: &Value, pointer: &str, output: &mut Output<'_>) {
+    if !value.is_null() {
+        let message = format!("`{name}` has no counterpart in {}; it is not written", output.connector);
+        output.warn(pointer, "", message);
+    }
+}
+
+/// The elements of a list in a body.
+fn elements<'v>(value: &'v Value, pointer: &str, output: &mut Output<'_>) -> Option<&'v [Value]> {
+    match value {
+        Value::Null => Some(&[]),
+        Value::Array(items) if items.len() <= MOST_ELEMENTS => Some(items),
+        Value::Array(_) => {
+            output.fault(pointer, "", format!("a list of more than {MOST_ELEMENTS} elements"));
+            None
+        }
+        _ => {
+            output.fault(pointer, "", "a list is needed");
+            None
+        }
+    }
+}
+
+fn places_to_wire(places: &[Place], exact: bool, value: &Value, pointer: &str, output: &mut Output<'_>) {
+    let Some(items) = elements(value, pointer, output) else { return };
+    if value.is_null() && output.mode == WriteMode::Create {
+        return;
+    }
+    let constants = |place: &Place, wanted: &Value| {
+        place.fields.iter().all(|field| match &field.rule {
+            Rule::Value(rule) => rule
+                .constant()
+                .is_none_or(|text| wanted.get(&field.name).and_then(Value::as_str) == Some(text)),
+            _ => true,
+        })
+    };
+    let writes = |field: &Field| {
+        !field.read_only && matches!(&field.rule, Rule::Value(rule) if rule.constant().is_none())
+    };
+    let writable: Vec<&Place> =
+        places.iter().filter(|place| place.spread.is_none() && place.fields.iter().any(writes)).collect();
+    let mut taken: Vec<Option<usize>> = vec![None; writable.len()];
+    let mut left: Vec<usize> = Vec::new();
+    // First those that say which place is theirs, then the others in order.
+    for (index, item) in items.iter().enumerate() {
+        let place = writable
+            .iter()
+            .zip(taken.iter_mut())
+            .find(|(place, taken)| taken.is_none() && constants(place, item))
+            .map(|(_, taken)| taken);
+        match place {
+            Some(taken) => *taken = Some(index),
+            None => left.push(index),
+        }
+    }
+    for index in left {
+        let at = format!("{pointer}/{index}");
+        match taken.iter_mut().find(|taken| taken.is_none() && !exact) {
+            Some(taken) => *taken = Some(index),
+            None => output.warn(&at, "", format!("{} has no place for this element; it is not stored", output.connector)),
+        }
+    }
+    for (place, taken) in writable.iter().zip(&taken) {
+        match taken {
+            Some(index) => {
+                let at = format!("{pointer}/{index}");
+                if let Some(item) = items.get(*index) {
+                    place_to_wire(place, item, &at, output);
+                }
+            }
+            None if output.mode == WriteMode::Update => {
+                for field in &place.fields {
+                    if let (Rule::Value(rule), false) = (&field.rule, field.read_only)
+                        && rule.constant().is_none()
+                    {
+                        clear(rule, pointer, output);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+fn place_to_wire(place: &Place, item: &Value, pointer: &str, output: &mut Output<'_>) {
+    let Some(entries) = item.as_object() else {
+        return output.fault(pointer, "", "an object is needed");
+    };
+    for field in &place.fields {
+        let Rule::Value(rule) = &field.rule else { continue };
+        let value = entries.get(&field.name).unwrap_or(&Value::Null);
+        let at = format!("{pointer}/{}", field.name);
+        match rule.constant() {
+            Some(text) => {
+                if let Some(given) = value.as_str().filter(|given| *given != text) {
+                    output.warn(&at, "", format!("`{given}` is kept as `{text}`: {} has no other place", output.connector));
+                }
+            }
+            None if field.read_only => {
+                if !value.is_null() {
+                    output.warn(&at, "", format!("`{}` is read-only in {}; it is not written", field.name, output.connector));
+                }
+            }
+            None => value_to_wire(rule, value, None, &at, output),
+        }
+    }
+    for (name, value) in entries {
+        if !place.fields.iter().any(|field| field.name == *name) {
+            not_stored(name, value, &format!("{pointer}/{name}"), output);
+        }
+    }
+}
+
+fn each_to_wire(each: &Each, value: &Value, pointer: &str, output: &mut Output<'_>) {
+    if let Some(name) = &each.link {
+        return link(name, value, pointer, output);
+    }
+    let Some(items) = elements(value, pointer, output) else { return };
+    if value.is_null() {
+        if output.mode == WriteMode::Update {
+            output.set(&each.path, each.null_as.clone().unwrap_or_else(|| Value::Array(Vec::new())));
+        }
+        return;
+    }
+    let mut list = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("{pointer}/{index}");
+        match &each.item {
+            Item::Value(rule) => match encode(rule, item, None, output) {
+                Ok((values, remark)) => {
+                    for (path, value) in values {
+                        list.push(wrap(&path, value));
+                    }
+                    if let Some(remark) = remark {
+                        output.warn(&at, &each.path.to_string(), remark);
+                    }
+                }
+                Err(message) => output.fault(&at, &each.path.to_string(), message),
+            },
+            Item::Fields(fields) => list.extend(element_to_wire(each, fields, item, &at, output)),
+        }
+    }
+    output.set(&each.path, Value::Array(list));
+}
+
+/// A value as it stands within an otherwise empty element.
+fn wrap(path: &Path, value: Value) -> Value {
+    if path.steps.is_empty() {
+        return value;
+    }
+    let mut map = Map::new();
+    set(&mut map, &path.steps, value);
+    Value::Object(map)
+}
+
+fn element_to_wire(each: &Each, fields: &[Field], item: &Value, pointer: &str, output: &mut Output<'_>) -> Option<Value> {
+    let Some(entries) = item.as_object() else {
+        output.fault(pointer, &each.path.to_string(), "an object is needed");
+        return None;
+    };
+    let mut element = Map::new();
+    for (name, value) in entries {
+        let at = format!("{pointer}/{}", super::document::escape(name));
+        let Some(field) = fields.iter().find(|field| field.name == *name) else {
+            not_stored(name, value, &at, output);
+            continue;
+        };
+        if value.is_null() {
+            continue;
+        }
+        if field.read_only {
+            output.warn(&at, "", format!("`{name}` is read-only in {}; it is not written", output.connector));
+            continue;
+        }
+        let Rule::Value(rule) = &field.rule else {
+            not_stored(name, value, &at, output);
+            continue;
+        };
+        if let Some(text) = rule.constant() {
+            if value.as_str() != Some(text) {
+                output.warn(&at, "", format!("the value is kept as `{text}`: {} has no other", output.connector));
+            }
+            continue;
+        }
+        match encode(rule, value, None, output) {
+            Ok((values, remark)) => {
+                for (path, value) in values {
+                    set(&mut element, &path.steps, value);
+                }
+                if let Some(remark) = remark {
+                    output.warn(&at, &each.path.to_string(), remark);
+                }
+            }
+            Err(message) => output.fault(&at, &each.path.to_string(), message),
+        }
+    }
+    Some(Value::Object(element))
+}
+
+/// Fields that a body gives in parts only.
+fn compose(mapping: &Mapping, body: &Body, output: &mut Output<'_>) {
+    for field in &mapping.fields {
+        let Rule::Value(rule) = &field.rule else { continue };
+        let Some((parts, with)) = &rule.parts else { continue };
+        let given: Vec<&String> = parts.iter().filter(|part| body.contains_key(*part)).collect();
+        let Some(first) = given.first() else { continue };
+        let pointer = format!("/{first}");
+        let texts: Vec<&str> = parts
+            .iter()
+            .filter_map(|part| body.get(part)?.as_str())
+            .filter(|text| !text.is_empty())
+            .collect();
+        let whole = texts.join(with);
+        match body.get(&field.name) {
+            Some(value) => {
+                if value.as_str() != Some(&whole) {
+                    let message = format!("{} keeps only `{}`, which the body names as well; the parts are not written", output.connector, field.name);
+                    output.warn(&pointer, "", message);
+                }
+            }
+            None if output.mode == WriteMode::Update && given.len() < parts.len() => {
+                let message = format!("{} keeps only `{}`: send it, or all of {}", output.connector, field.name, parts.join(", "));
+                let path = target_text(rule);
+                output.fault(&pointer, &path, message);
+            }
+            None => {
+                let value = if whole.is_empty() { Value::Null } else { Value::from(whole) };
+                value_to_wire(rule, &value, None, &pointer, output);
+            }
+        }
+    }
+}
+
+/// Sets a value in a body, making what is on the way.
+fn set(map: &mut Map<String, Value>, steps: &[Step], value: Value) {
+    let Some((Step::Key(key), rest)) = steps.split_first() else { return };
+    if rest.is_empty() {
+        map.insert(key.clone(), value);
+        return;
+    }
+    let entry = map.entry(key.clone()).or_insert(Value::Null);
+    set_in(entry, rest, value);
+}
+
+fn set_in(at: &mut Value, steps: &[Step], value: Value) {
+    let Some((step, rest)) = steps.split_first() else {
+        *at = value;
+        return;
+    };
+    match step {
+        Step::Key(key) => {
+            if !at.is_object() {
+                *at = Value::Object(Map::new());
+            }
+            if let Some(map) = at.as_object_mut() {
+                set_in(map.entry(key.clone()).or_insert(Value::Null), rest, value);
+            }
+        }
+        Step::Index(index) => {
+            if let Some(items) = list_of(at) {
+                // Positions are written from the front; there are no holes.
+                let index = (*index).min(items.len());
+                if index == items.len() {
+                    items.push(Value::Null);
+                }
+                if let Some(item) = items.get_mut(index) {
+                    set_in(item, rest, value);
+                }
+            }
+        }
+        Step::Choice(key, wanted) => {
+            if let Some(items) = list_of(at) {
+                let is = |item: &Value| match item.get(key) {
+                    Some(Value::String(text)) => text == wanted,
+                    Some(Value::Number(number)) => number_text(number) == *wanted,
+                    _ => false,
+                };
+                let index = match items.iter().position(is) {
+                    Some(index) => index,
+                    None => {
+                        let mut item = Map::new();
+                        item.insert(key.clone(), Value::from(wanted.as_str()));
+                        items.push(Value::Object(item));
+                        items.len() - 1
+                    }
+                };
+                if let Some(item) = items.get_mut(index) {
+                    set_in(item, rest, value);
+                }
+            }
+        }
+        Step::Rest => {}
+    }
+}
+
+fn list_of(at: &mut Value) -> Option<&mut Vec<Value>> {
+    if !at.is_array() {
+        *at = Value::Array(Vec::new());
+    }
+    at.as_array_mut()
+}
