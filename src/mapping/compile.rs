@@ -47,7 +47,8 @@ impl Mapping {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut compiler = Compiler { document, faults: Vec::new(), lists: 0, writes: Vec::new(), lossy: false };
+        let mut compiler =
+            Compiler { document, faults: Vec::new(), lists: 0, writes: Vec::new(), lossy: false };
         let mapping = compiler.mapping(schema);
         faults = compiler.faults;
         if faults.is_empty() {
@@ -100,7 +101,8 @@ impl Compiler<'_> {
                     .map(|meant| format!("; did you mean `{meant}`?"))
                     .unwrap_or_default();
                 let pointer = format!("/fields/{}", escape(name));
-                let message = format!("`{name}` is not a field of {} that can be mapped here{hint}", schema.name);
+                let message =
+                    format!("`{name}` is not a field of {} that can be mapped here{hint}", schema.name);
                 let fault = self.document.fault_at_key(&pointer, message);
                 self.faults.push(fault);
             }
@@ -113,8 +115,7 @@ impl Compiler<'_> {
             match given.get(&field.name) {
                 Some(rule) => {
                     let pointer = format!("/fields/{}", escape(&field.name));
-                    let within =
-                        Within { pointer: &pointer, field, read_only, write_only: false };
+                    let within = Within { pointer: &pointer, field, read_only, write_only: false };
                     fields.extend(self.field(rule, within, &mut tree));
                 }
                 None if field.name == "custom_fields" || ELSEWHERE.contains(&field.name.as_str()) => {}
@@ -197,7 +198,10 @@ impl Compiler<'_> {
             self.fault(within.pointer, "a rule cannot be both `read_only` and `write_only`");
         }
         if within.field.read_only && !read_only && !constant {
-            let message = format!("`{}` is read-only in the contract, so its rule must be `read_only: true`", within.field.name);
+            let message = format!(
+                "`{}` is read-only in the contract, so its rule must be `read_only: true`",
+                within.field.name
+            );
             self.fault(within.pointer, message);
         }
         let outer = self.lossy;
@@ -232,7 +236,8 @@ impl Compiler<'_> {
         }
         if let Some(below) = rule.get("fields").and_then(Value::as_object) {
             let UnifiedType::Object(_) = within.field.kind else {
-                let message = format!("`{}` is {}, not an object", within.field.name, within.field.kind.noun());
+                let message =
+                    format!("`{}` is {}, not an object", within.field.name, within.field.kind.noun());
                 self.fault(within.pointer, message);
                 return None;
             };
@@ -243,13 +248,21 @@ impl Compiler<'_> {
     }
 
     /// The fields of an object or list element.
-    fn fields(&mut self, given: &Map<String, Value>, pointer: &str, within: Within<'_>, tree: &mut Tree) -> Vec<Field> {
+    fn fields(
+        &mut self,
+        given: &Map<String, Value>,
+        pointer: &str,
+        within: Within<'_>,
+        tree: &mut Tree,
+    ) -> Vec<Field> {
         let known = within.field.kind.fields();
         let mut made = Vec::new();
         for (name, rule) in given {
             let pointer = format!("{pointer}/{}", escape(name));
             match known.iter().find(|field| field.name == *name) {
-                Some(field) => made.extend(self.field(rule, Within { pointer: &pointer, field, ..within }, tree)),
+                Some(field) => {
+                    made.extend(self.field(rule, Within { pointer: &pointer, field, ..within }, tree))
+                }
                 None => {
                     let hint = nearest(name, known.iter().map(|field| field.name.as_str()))
                         .map(|meant| format!("; did you mean `{meant}`?"))
@@ -272,7 +285,10 @@ impl Compiler<'_> {
         tree: &mut Tree,
     ) -> Option<Rule> {
         let UnifiedType::List(item) = &within.field.kind else {
-            self.fault(within.pointer, format!("`{}` is {}, not a list", within.field.name, within.field.kind.noun()));
+            self.fault(
+                within.pointer,
+                format!("`{}` is {}, not a list", within.field.name, within.field.kind.noun()),
+            );
             return None;
         };
         if !matches!(**item, UnifiedType::Object(_)) {
@@ -288,7 +304,8 @@ impl Compiler<'_> {
                 continue;
             }
             let fields = self.fields(entries, &pointer, within, tree);
-            let varies = fields.iter().any(|field| !matches!(&field.rule, Rule::Value(v) if v.constant().is_some()));
+            let varies =
+                fields.iter().any(|field| !matches!(&field.rule, Rule::Value(v) if v.constant().is_some()));
             if !varies {
                 self.fault(&pointer, "a place needs at least one value that comes from a path");
             }
@@ -322,7 +339,10 @@ impl Compiler<'_> {
 
     fn each(&mut self, rule: &Value, within: Within<'_>, tree: &mut Tree) -> Option<Rule> {
         let UnifiedType::List(item_type) = &within.field.kind else {
-            self.fault(within.pointer, format!("`{}` is {}, not a list", within.field.name, within.field.kind.noun()));
+            self.fault(
+                within.pointer,
+                format!("`{}` is {}, not a list", within.field.name, within.field.kind.noun()),
+            );
             return None;
         };
         let path = self.path(rule.get("each")?.as_str()?, &format!("{}/each", within.pointer))?;
@@ -352,7 +372,8 @@ impl Compiler<'_> {
                     required: false,
                 };
                 let mut element = rule.as_object().cloned().unwrap_or_default();
-                element.retain(|key, _| ["as", "values", "unknown", "prefix", "scale"].contains(&key.as_str()));
+                element
+                    .retain(|key, _| ["as", "values", "unknown", "prefix", "scale"].contains(&key.as_str()));
                 let item = rule.get("item").cloned().unwrap_or_else(|| Value::from("."));
                 element.insert("from".to_owned(), item);
                 let writes = self.writes.len();
@@ -480,7 +501,10 @@ impl Compiler<'_> {
             if let Some(to) = rule.get("to").and_then(Value::as_str) {
                 let to = self.path(to, &format!("{pointer}/to"))?;
                 if !paths.iter().any(|(_, path)| *path == to) {
-                    self.fault(&format!("{pointer}/to"), "`to` must be one of the paths in `from`, or what is written is never read");
+                    self.fault(
+                        &format!("{pointer}/to"),
+                        "`to` must be one of the paths in `from`, or what is written is never read",
+                    );
                 }
                 target = Some(to);
             }
@@ -531,7 +555,8 @@ impl Compiler<'_> {
         }
         // Writing a case sets its conditions; that is its inverse only if no earlier case then holds as well.
         let writable = made.iter().enumerate().all(|(index, case)| {
-            let sets = |path: &Path| case.when.iter().find(|(_, p, _)| p == path).map(|(_, _, wanted)| wanted);
+            let sets =
+                |path: &Path| case.when.iter().find(|(_, p, _)| p == path).map(|(_, _, wanted)| wanted);
             let hidden = made.iter().take(index).any(|earlier| {
                 !earlier.when.iter().any(|(_, path, wanted)| sets(path).is_some_and(|set| set != wanted))
             });
@@ -552,7 +577,9 @@ impl Compiler<'_> {
         let named: Vec<(Option<String>, &str, String)> = match expr.get("uses") {
             Some(Value::Object(entries)) => entries
                 .iter()
-                .filter_map(|(name, path)| Some((Some(name.clone()), path.as_str()?, format!("{pointer}/uses/{}", escape(name)))))
+                .filter_map(|(name, path)| {
+                    Some((Some(name.clone()), path.as_str()?, format!("{pointer}/uses/{}", escape(name))))
+                })
                 .collect(),
             Some(Value::Array(paths)) => paths
                 .iter()
@@ -567,22 +594,26 @@ impl Compiler<'_> {
             uses.push(Used { name, slot: tree.slot(&path), path });
         }
         let names: Vec<&str> = uses.iter().map(|used| used.name.as_str()).collect();
-        let program = |source: &str, names: &[&str], at: &str, this: &mut Self| match compile_expression(source, names) {
-            Ok(program) => Some(program),
-            Err(message) => {
-                this.fault(at, message);
-                None
-            }
-        };
+        let program =
+            |source: &str, names: &[&str], at: &str, this: &mut Self| match compile_expression(source, names)
+            {
+                Ok(program) => Some(program),
+                Err(message) => {
+                    this.fault(at, message);
+                    None
+                }
+            };
         let read = match expr.get("read").and_then(Value::as_str) {
             Some(source) => Some(program(source, &names, &format!("{pointer}/read"), self)?),
             None => None,
         };
         let mut write = Vec::new();
         let sources: Vec<(&Used, &str, String)> = match expr.get("write") {
-            Some(Value::String(source)) => {
-                uses.first().map(|used| (used, source.as_str(), format!("{pointer}/write"))).into_iter().collect()
-            }
+            Some(Value::String(source)) => uses
+                .first()
+                .map(|used| (used, source.as_str(), format!("{pointer}/write")))
+                .into_iter()
+                .collect(),
             Some(Value::Object(entries)) => entries
                 .iter()
                 .filter_map(|(name, source)| {
@@ -631,7 +662,10 @@ impl Compiler<'_> {
         match &mut codec.kind {
             Kind::Words { table, .. } => {
                 unused.retain(|key| !["values", "unknown"].contains(key));
-                let pairs = values.into_iter().flatten().filter_map(|(wire, word)| Some((wire.clone(), word.as_str()?.to_owned())));
+                let pairs = values
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(wire, word)| Some((wire.clone(), word.as_str()?.to_owned())));
                 let unknown = match rule.get("unknown") {
                     None | Some(Value::Null) => Unknown::Null,
                     Some(Value::String(word)) if word == "pass" => Unknown::Pass,
@@ -640,7 +674,8 @@ impl Compiler<'_> {
                 };
                 *table = Table { pairs: pairs.collect(), unknown };
                 if table.pairs.is_empty() {
-                    wrong = Some("`as: words` needs `values`, a table from the CRM's words to the contract's");
+                    wrong =
+                        Some("`as: words` needs `values`, a table from the CRM's words to the contract's");
                 }
             }
             Kind::Id { prefix, .. } => {
@@ -685,21 +720,26 @@ impl Compiler<'_> {
         }
         let makes = value.codec.makes();
         let fits = match &field.kind {
-            UnifiedType::Text { format: Some(format), .. } if format == "date-time" => makes == Makes::Datetime,
+            UnifiedType::Text { format: Some(format), .. } if format == "date-time" => {
+                makes == Makes::Datetime
+            }
             UnifiedType::Text { format: Some(format), .. } if format == "date" => makes == Makes::Date,
             UnifiedType::Text { .. } => matches!(makes, Makes::Text | Makes::Date | Makes::Datetime),
             UnifiedType::Integer => makes == Makes::Integer,
             UnifiedType::Number => matches!(makes, Makes::Integer | Makes::Number),
             UnifiedType::Boolean => makes == Makes::Boolean,
             UnifiedType::List(item) => {
-                makes == Makes::TextList && matches!(**item, UnifiedType::Text { options: None, .. } | UnifiedType::Any)
+                makes == Makes::TextList
+                    && matches!(**item, UnifiedType::Text { options: None, .. } | UnifiedType::Any)
             }
             UnifiedType::Object(_) => false,
             UnifiedType::Any => true,
         };
         if !fits {
             let advice = match &field.kind {
-                UnifiedType::Text { format: Some(format), .. } if format == "date-time" => "use `as: datetime`",
+                UnifiedType::Text { format: Some(format), .. } if format == "date-time" => {
+                    "use `as: datetime`"
+                }
                 UnifiedType::Text { format: Some(format), .. } if format == "date" => "use `as: date`",
                 UnifiedType::Text { .. } => "use `as: text` or `as: id`",
                 UnifiedType::Integer => "use `as: integer`",
@@ -708,7 +748,14 @@ impl Compiler<'_> {
                 UnifiedType::List(_) => "use `each:`, `split:` or a list of places",
                 _ => "use `fields:`",
             };
-            self.fault(pointer, format!("`{}` is {}, and the rule makes something else; {advice}", field.name, field.kind.noun()));
+            self.fault(
+                pointer,
+                format!(
+                    "`{}` is {}, and the rule makes something else; {advice}",
+                    field.name,
+                    field.kind.noun()
+                ),
+            );
         }
         if let (Some(options), Kind::Words { table, .. }) = (&value.options, &value.codec.kind) {
             let mut targets: Vec<&str> = table.pairs.iter().map(|(_, word)| word.as_str()).collect();
@@ -734,7 +781,12 @@ impl Compiler<'_> {
             && !within.write_only
             && !self.lossy
         {
-            self.fault(pointer, format!("the rule has no exact inverse ({loss}): say `lossy:`, `read_only:` or `write_only:`"));
+            self.fault(
+                pointer,
+                format!(
+                    "the rule has no exact inverse ({loss}): say `lossy:`, `read_only:` or `write_only:`"
+                ),
+            );
         }
     }
 
@@ -792,14 +844,20 @@ impl Compiler<'_> {
                     matches!(&other.rule, Rule::Value(rule) if rule.parts.as_ref().is_some_and(|(parts, _)| parts.contains(&field.name)))
                 });
                 if !named {
-                    faults.push((format!("{at}/part_of"), format!("`{whole}` does not name `{}` among its `parts`", field.name)));
+                    faults.push((
+                        format!("{at}/part_of"),
+                        format!("`{whole}` does not name `{}` among its `parts`", field.name),
+                    ));
                 }
             }
             if let Rule::Value(ValueRule { parts: Some((parts, _)), .. }) = &field.rule {
                 for part in parts {
                     let known = fields.iter().find(|other| other.name == *part);
                     if known.is_none_or(|other| other.part_of.as_deref() != Some(&field.name)) {
-                        faults.push((format!("{at}/parts"), format!("the rule of `{part}` must say `part_of: {}`", field.name)));
+                        faults.push((
+                            format!("{at}/parts"),
+                            format!("the rule of `{part}` must say `part_of: {}`", field.name),
+                        ));
                     }
                 }
             }
@@ -817,9 +875,13 @@ impl Compiler<'_> {
             })
             .collect();
         for field in fields.iter_mut() {
-            if let Rule::Value(ValueRule { source: Source::Join { parts, owners: known, .. }, .. }) = &mut field.rule {
-                let shared = |paths: &[Path]| paths.iter().any(|path| parts.iter().any(|(_, part)| part == path));
-                *known = owners.iter().filter(|(_, paths)| shared(paths)).map(|(name, _)| name.clone()).collect();
+            if let Rule::Value(ValueRule { source: Source::Join { parts, owners: known, .. }, .. }) =
+                &mut field.rule
+            {
+                let shared =
+                    |paths: &[Path]| paths.iter().any(|path| parts.iter().any(|(_, part)| part == path));
+                *known =
+                    owners.iter().filter(|(_, paths)| shared(paths)).map(|(name, _)| name.clone()).collect();
             }
         }
     }

@@ -38,12 +38,15 @@ impl Custom {
         let text = |key: &str| rule.get(key).and_then(Value::as_str);
         let path = Path::parse(text("from").unwrap_or_default())?;
         if !path.is_rest() || path.steps.iter().any(|s| !matches!(s, Step::Key(_) | Step::Rest)) {
-            return Err("the path of custom fields is keys that end in `*`, such as `properties.*`".to_owned());
+            return Err(
+                "the path of custom fields is keys that end in `*`, such as `properties.*`".to_owned()
+            );
         }
         let mut base = path.clone();
         base.steps.pop();
         tree.slot(&path);
-        let except = rule.get("except").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let except =
+            rule.get("except").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         for key in except.filter(|key| *key != "mapped") {
             tree.exclude(&base.join(&Path { steps: vec![Step::Key(key.to_owned())] }));
         }
@@ -59,12 +62,24 @@ impl Custom {
     }
 
     /// Writes the record's custom fields as a list.
-    pub fn emit(&self, found: &Found<'_>, page: &mut Page<'_, '_>, at: &At<'_>, mask: Option<&FieldMask>, out: &mut Vec<u8>) {
+    pub fn emit(
+        &self,
+        found: &Found<'_>,
+        page: &mut Page<'_, '_>,
+        at: &At<'_>,
+        mask: Option<&FieldMask>,
+        out: &mut Vec<u8>,
+    ) {
         let wants = |name: &str| mask.is_none_or(|mask| mask.is_all() || mask.below(name).is_some());
-        let (id, name, description, value) = (wants("id"), wants("name"), wants("description"), wants("value"));
+        let (id, name, description, value) =
+            (wants("id"), wants("name"), wants("description"), wants("value"));
         let rest = found.rest.get(..found.rest.len().min(MOST)).unwrap_or_default();
         if rest.len() < found.rest.len() {
-            page.warn(at, &self.base.to_string(), format!("more than {MOST} custom fields; the rest is left out"));
+            page.warn(
+                at,
+                &self.base.to_string(),
+                format!("more than {MOST} custom fields; the rest is left out"),
+            );
         }
         out.push(b'[');
         let mut first = true;
@@ -124,8 +139,13 @@ impl Custom {
     }
 
     /// One value in its type; on an error the value is written as it is or null.
-    fn value(&self, raw: &str, definition: Option<&FieldDefinition>, out: &mut Vec<u8>) -> Result<(), String> {
-        if raw == "null" || (self.null_as == Value::from("") && raw == "\"\"") {
+    fn value(
+        &self,
+        raw: &str,
+        definition: Option<&FieldDefinition>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        if raw == "null" || (self.null_as == "" && raw == "\"\"") {
             out.extend_from_slice(b"null");
             return Ok(());
         }
@@ -208,13 +228,19 @@ impl Custom {
     }
 
     /// The key that a custom field of a body means, by its id or name.
-    fn key<'d>(&self, item: &Value, output: &Output<'d>) -> Result<(String, Option<&'d FieldDefinition>), String> {
+    fn key<'d>(
+        &self,
+        item: &Value,
+        output: &Output<'d>,
+    ) -> Result<(String, Option<&'d FieldDefinition>), String> {
         let text = |key: &str| item.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
         let (id, name) = (text("id"), text("name"));
         let Some(definitions) = output.writing.definitions else {
             let id = id.ok_or("the fields of the CRM are not known at the moment, so `id` is needed")?;
             if self.mapped.iter().any(|mapped| mapped == id) {
-                return Err("the field has a place of its own in the contract and is not a custom field".to_owned());
+                return Err(
+                    "the field has a place of its own in the contract and is not a custom field".to_owned()
+                );
             }
             return Ok((id.to_owned(), None));
         };
@@ -225,7 +251,9 @@ impl Custom {
                 let mut same = custom().filter(|field| field.name == name);
                 let found = match (same.next(), same.next()) {
                     (Some(found), None) => Some(found),
-                    (Some(_), Some(_)) => return Err("several fields of the CRM have that name; use `id`".to_owned()),
+                    (Some(_), Some(_)) => {
+                        return Err("several fields of the CRM have that name; use `id`".to_owned());
+                    }
                     (None, _) => custom().find(|field| field.name.eq_ignore_ascii_case(name)),
                 };
                 found.ok_or("the CRM has no field with that name")?
@@ -253,12 +281,16 @@ impl Custom {
             }
         };
         match kind {
-            FieldKind::Integer | FieldKind::Number | FieldKind::Money if !is_number(&plain(value).unwrap_or_default()) => {
-                if kind != FieldKind::Money || !value.is_object() {
-                    return Err("the CRM's field is a number".to_owned());
-                }
+            FieldKind::Integer | FieldKind::Number | FieldKind::Money
+                if !is_number(&plain(value).unwrap_or_default())
+                    && (kind != FieldKind::Money || !value.is_object()) =>
+            {
+                return Err("the CRM's field is a number".to_owned());
             }
-            FieldKind::Boolean if !matches!(value, Value::Bool(_)) && !["true", "false"].contains(&value.as_str().unwrap_or_default()) => {
+            FieldKind::Boolean
+                if !matches!(value, Value::Bool(_))
+                    && !["true", "false"].contains(&value.as_str().unwrap_or_default()) =>
+            {
                 return Err("the CRM's field is true or false".to_owned());
             }
             FieldKind::Select | FieldKind::Multiselect => return self.options(value, definition, kind),
@@ -272,16 +304,25 @@ impl Custom {
             }
             Value::Object(_) if self.text => Err("a plain value is needed".to_owned()),
             value if self.text => plain(value).map(Value::from),
-            Value::String(text) if matches!(kind, FieldKind::Integer | FieldKind::Number | FieldKind::Money) => {
+            Value::String(text)
+                if matches!(kind, FieldKind::Integer | FieldKind::Number | FieldKind::Money) =>
+            {
                 serde_json::from_str(text).map_err(|_| "the CRM's field is a number".to_owned())
             }
-            Value::Number(number) => Ok(number_text(number).parse::<i64>().map_or_else(|_| value.clone(), Value::from)),
+            Value::Number(number) => {
+                Ok(number_text(number).parse::<i64>().map_or_else(|_| value.clone(), Value::from))
+            }
             value => Ok(value.clone()),
         }
     }
 
     /// Options by id or label, one or several.
-    fn options(&self, value: &Value, definition: Option<&FieldDefinition>, kind: FieldKind) -> Result<Value, String> {
+    fn options(
+        &self,
+        value: &Value,
+        definition: Option<&FieldDefinition>,
+        kind: FieldKind,
+    ) -> Result<Value, String> {
         let known = definition.map(|definition| definition.options.as_slice()).unwrap_or_default();
         let id = |value: &Value| -> Result<String, String> {
             let text = match value {
@@ -294,7 +335,9 @@ impl Custom {
                 return Ok(text);
             }
             let labelled = known.iter().find(|option| option.label == text);
-            labelled.map(|option| option.id.clone()).ok_or_else(|| "the CRM's field has no such option".to_owned())
+            labelled
+                .map(|option| option.id.clone())
+                .ok_or_else(|| "the CRM's field has no such option".to_owned())
         };
         let wire = |id: String| match id.parse::<i64>() {
             Ok(number) if self.number_options => Value::from(number),
@@ -302,7 +345,10 @@ impl Custom {
         };
         let ids: Result<Vec<String>, String> = match value {
             Value::Array(items) => items.iter().map(id).collect(),
-            Value::String(text) if kind == FieldKind::Multiselect && self.multiple.as_ref().is_some_and(|s| text.contains(s.as_str())) => {
+            Value::String(text)
+                if kind == FieldKind::Multiselect
+                    && self.multiple.as_ref().is_some_and(|s| text.contains(s.as_str())) =>
+            {
                 let separator = self.multiple.as_deref().unwrap_or(";");
                 text.split(separator).map(|part| id(&Value::from(part.trim()))).collect()
             }

@@ -124,7 +124,11 @@ impl Document {
                     .unwrap_or_default();
                 let options = options.iter().map(|o| o.as_str().map_or_else(|| o.to_string(), str::to_owned));
                 let options: Vec<String> = options.collect();
-                format!("{} is not one of {}{meant}", shown(instance), listed(options.iter().map(String::as_str)))
+                format!(
+                    "{} is not one of {}{meant}",
+                    shown(instance),
+                    listed(options.iter().map(String::as_str))
+                )
             }
             ValidationErrorKind::Constant { expected_value } => {
                 format!("expected {expected_value}, found {}", shown(instance))
@@ -151,7 +155,8 @@ impl Document {
                             && e.instance_path().to_string() == pointer
                     })
                 };
-                let meant = context.iter().filter(|errors| !wrong_kind(errors)).max_by_key(|errors| depth(errors));
+                let meant =
+                    context.iter().filter(|errors| !wrong_kind(errors)).max_by_key(|errors| depth(errors));
                 if let Some(errors) = meant {
                     for error in errors {
                         self.explain(error, schema, faults);
@@ -170,11 +175,13 @@ impl Document {
             }
             _ => error.to_string(),
         };
-        let key_is_meant = matches!(
-            error.kind(),
-            ValidationErrorKind::FalseSchema | ValidationErrorKind::Required { .. }
-        );
-        faults.push(if key_is_meant { self.fault_at_key(&pointer, message) } else { self.fault(&pointer, message) });
+        let key_is_meant =
+            matches!(error.kind(), ValidationErrorKind::FalseSchema | ValidationErrorKind::Required { .. });
+        faults.push(if key_is_meant {
+            self.fault_at_key(&pointer, message)
+        } else {
+            self.fault(&pointer, message)
+        });
     }
 }
 
@@ -254,7 +261,12 @@ fn settle(node: Node, pointer: String, at: Place, places: &mut HashMap<String, P
             let mut list = Vec::with_capacity(items.len());
             for (index, item) in items.into_iter().enumerate() {
                 let at = place(item.referenced);
-                list.push(settle(item.value, format!("{pointer}/{index}"), Place { key: at, value: at }, places));
+                list.push(settle(
+                    item.value,
+                    format!("{pointer}/{index}"),
+                    Place { key: at, value: at },
+                    places,
+                ));
             }
             Value::Array(list)
         }
@@ -379,7 +391,8 @@ mod tests {
     #[test]
     fn values_and_positions_are_kept() {
         let document = Document::parse("m.yaml", TEXT).unwrap();
-        let expected = json!({"connector": "hubspot", "fileds": {"name": 1, "2": {"from": "a.b"}}, "list": ["x", true]});
+        let expected =
+            json!({"connector": "hubspot", "fileds": {"name": 1, "2": {"from": "a.b"}}, "list": ["x", true]});
         assert_eq!(document.value(), &expected);
         assert_eq!(document.fault("/fileds/2/from", "no").to_string(), "m.yaml:4:14: no");
         assert_eq!(document.fault("/list/1", "no").to_string(), "m.yaml:5:11: no");

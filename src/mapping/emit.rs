@@ -342,8 +342,9 @@ fn try_value<'a>(
             let mut joined = String::new();
             for (slot, path) in parts {
                 let Some(raw) = page.raw(found, *slot, in_list) else { continue };
-                let text = scalar_text(raw)
-                    .ok_or_else(|| (path.to_string(), "text was expected, found something else".to_owned()))?;
+                let text = scalar_text(raw).ok_or_else(|| {
+                    (path.to_string(), "text was expected, found something else".to_owned())
+                })?;
                 if text.is_empty() {
                     continue;
                 }
@@ -363,7 +364,8 @@ fn try_value<'a>(
                 let text = found.get(slot).and_then(scalar_text);
                 text.map_or(wanted == "null", |text| text == wanted)
             };
-            let case = cases.iter().find(|case| case.when.iter().all(|(slot, _, wanted)| holds(*slot, wanted)));
+            let case =
+                cases.iter().find(|case| case.when.iter().all(|(slot, _, wanted)| holds(*slot, wanted)));
             match case.map(|case| &case.value) {
                 None | Some(Value::Null) => Ok(false),
                 Some(Value::String(text)) => {
@@ -404,7 +406,8 @@ fn try_value<'a>(
                 return Ok(false);
             }
             let around = Around { currency: page.reading.currency, zone: page.zone.as_ref() };
-            let made = rule.codec.decode(&value.to_string(), around, out).map_err(|message| (path(), message))?;
+            let made =
+                rule.codec.decode(&value.to_string(), around, out).map_err(|message| (path(), message))?;
             if made && !is_option(rule, out.get(start..).unwrap_or_default()) {
                 let message = "the computed value is not one of the words that the contract knows";
                 return Err((path(), message.to_owned()));

@@ -99,7 +99,8 @@ pub(super) fn run(program: &Program, values: &[(&str, Value)]) -> Result<Value, 
     for (name, value) in values {
         context.add_variable_from_value(*name, to_cel(value)?);
     }
-    let result = program.execute(&context).map_err(|error| format!("the expression has no value: {error}"))?;
+    let result =
+        program.execute(&context).map_err(|error| format!("the expression has no value: {error}"))?;
     from_cel(&result)
 }
 

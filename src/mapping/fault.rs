@@ -44,12 +44,10 @@ fn distance(left: &str, right: &str) -> usize {
         let mut next = vec![i + 1];
         for (j, b) in right.iter().enumerate() {
             let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (cell(&row, j + 1) + 1).min(cell(&next, j) + 1).min(cell(&row, j) + usize::from(a != b));
-            let swapped = i > 0
-                && j > 0
-                && left.get(i - 1) == Some(b)
-                && right.get(j - 1) == Some(a)
-                && a != b;
+            let mut best =
+                (cell(&row, j + 1) + 1).min(cell(&next, j) + 1).min(cell(&row, j) + usize::from(a != b));
+            let swapped =
+                i > 0 && j > 0 && left.get(i - 1) == Some(b) && right.get(j - 1) == Some(a) && a != b;
             if swapped {
                 best = best.min(cell(&before, j - 1) + 1);
             }

@@ -32,7 +32,7 @@ pub use compile::SCHEMA;
 pub use document::Document;
 pub use fault::Fault;
 pub use path::{Path, Step};
-pub use read::{Captured, Extras, Frame, Plucking, Records, Span, pluck, read_page};
+pub use read::{Captured, Extras, Frame, Plucking, Records, Rows, Span, pluck, read_page};
 pub use rule::{Mapping, RuleInfo};
 pub use scan::Malformed;
 pub use schema::{UnifiedField, UnifiedSchema, UnifiedType};

@@ -42,7 +42,8 @@ impl Path {
             steps.push(if key == Token::Star { Step::Rest } else { Step::Key(key.text()) });
             while let Some(inside) = rest.strip_prefix('[') {
                 let end = inside.find(']').ok_or_else(|| wrong("`[` without `]`"))?;
-                let (inner, after) = (inside.get(..end).unwrap_or_default(), inside.get(end + 1..).unwrap_or_default());
+                let (inner, after) =
+                    (inside.get(..end).unwrap_or_default(), inside.get(end + 1..).unwrap_or_default());
                 steps.push(match inner.split_once('=') {
                     Some((key, value)) if !key.is_empty() => {
                         Step::Choice(key.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned())
@@ -155,9 +156,15 @@ mod tests {
 
     #[test]
     fn paths_are_read_and_shown_again() {
-        for text in
-            [".", "id", "a.b.c", "emails[0].value", "associations.companies.results[type=x].id", "p.*", "\"odd.key\".a"]
-        {
+        for text in [
+            ".",
+            "id",
+            "a.b.c",
+            "emails[0].value",
+            "associations.companies.results[type=x].id",
+            "p.*",
+            "\"odd.key\".a",
+        ] {
             assert_eq!(Path::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Path::parse("a.'x y'").unwrap().steps[1], Step::Key("x y".into()));

@@ -111,11 +111,17 @@ impl Tree {
             let Some(node) = self.nodes.get_mut(at) else { break };
             let known = match step {
                 Step::Rest => break,
-                Step::Key(key) => node.keys.iter().find(|(known, _)| **known == *key.as_bytes()).map(|found| found.1),
-                Step::Index(index) => node.indexes.iter().find(|(known, _)| known == index).map(|found| found.1),
-                Step::Choice(key, value) => {
-                    node.choices.iter().find(|c| *c.key == **key && *c.value == **value).map(|choice| choice.node)
+                Step::Key(key) => {
+                    node.keys.iter().find(|(known, _)| **known == *key.as_bytes()).map(|found| found.1)
                 }
+                Step::Index(index) => {
+                    node.indexes.iter().find(|(known, _)| known == index).map(|found| found.1)
+                }
+                Step::Choice(key, value) => node
+                    .choices
+                    .iter()
+                    .find(|c| *c.key == **key && *c.value == **value)
+                    .map(|choice| choice.node),
             };
             at = match (known, step) {
                 (Some(known), _) => known,
@@ -129,7 +135,11 @@ impl Tree {
                     fresh
                 }
                 (None, Step::Choice(key, value)) => {
-                    node.choices.push(Choice { key: key.as_str().into(), value: value.as_str().into(), node: fresh });
+                    node.choices.push(Choice {
+                        key: key.as_str().into(),
+                        value: value.as_str().into(),
+                        node: fresh,
+                    });
                     fresh
                 }
                 (None, Step::Rest) => break,
@@ -181,7 +191,9 @@ impl Tree {
         let Some(node) = self.nodes.get(at) else { return scanner.skip() };
         match scanner.peek() {
             Some(b'{') if !node.keys.is_empty() || node.rest => self.object(node, scanner, found)?,
-            Some(b'[') if !node.indexes.is_empty() || !node.choices.is_empty() => self.list(node, scanner, found)?,
+            Some(b'[') if !node.indexes.is_empty() || !node.choices.is_empty() => {
+                self.list(node, scanner, found)?
+            }
             _ => scanner.skip()?,
         }
         if let Some(slot) = node.slot.and_then(|slot| found.slots.get_mut(slot)) {
@@ -190,15 +202,17 @@ impl Tree {
         Ok(())
     }
 
-    fn object<'a>(&self, node: &Node, scanner: &mut Scanner<'a>, found: &mut Found<'a>) -> Result<(), Malformed> {
+    fn object<'a>(
+        &self,
+        node: &Node,
+        scanner: &mut Scanner<'a>,
+        found: &mut Found<'a>,
+    ) -> Result<(), Malformed> {
         scanner.enter()?;
         let mut first = true;
         while let Some(key) = scanner.next_key(&mut first)? {
-            let child = if key.escaped {
-                node.child(key.text().as_bytes())
-            } else {
-                node.child(key.raw.as_bytes())
-            };
+            let child =
+                if key.escaped { node.child(key.text().as_bytes()) } else { node.child(key.raw.as_bytes()) };
             match child {
                 Some(child) => self.enter(child, scanner, found)?,
                 None if node.rest => {
@@ -214,7 +228,12 @@ impl Tree {
 
     /// Walks a child; of a key that comes twice the last one counts, whole.
     #[inline]
-    fn enter<'a>(&self, child: usize, scanner: &mut Scanner<'a>, found: &mut Found<'a>) -> Result<(), Malformed> {
+    fn enter<'a>(
+        &self,
+        child: usize,
+        scanner: &mut Scanner<'a>,
+        found: &mut Found<'a>,
+    ) -> Result<(), Malformed> {
         let Some(node) = self.nodes.get(child) else { return scanner.skip() };
         if node.is_leaf() {
             let start = scanner.at();
@@ -234,7 +253,12 @@ impl Tree {
         self.walk(child, scanner, found)
     }
 
-    fn list<'a>(&self, node: &Node, scanner: &mut Scanner<'a>, found: &mut Found<'a>) -> Result<(), Malformed> {
+    fn list<'a>(
+        &self,
+        node: &Node,
+        scanner: &mut Scanner<'a>,
+        found: &mut Found<'a>,
+    ) -> Result<(), Malformed> {
         scanner.enter()?;
         let mut first = true;
         let mut index = 0;
@@ -345,7 +369,10 @@ mod tests {
         let body = r#"{"x":[1,{"id":7}],"a":{"b":"1","c":[{"t":"p","id":1},{"t":"q","id":2},{"t":"q","id":3}]},"n":null}"#;
         let paths = ["a.b", "x[1].id", "a.c[t=q].id", "a.c[0]", "n", "missing", "a.b.deeper", "a.c"];
         let (found, _) = read(&paths, body);
-        assert_eq!(found[..6], [Some("\"1\""), Some("7"), Some("2"), Some(r#"{"t":"p","id":1}"#), Some("null"), None]);
+        assert_eq!(
+            found[..6],
+            [Some("\"1\""), Some("7"), Some("2"), Some(r#"{"t":"p","id":1}"#), Some("null"), None]
+        );
         assert_eq!(found[6], None);
         assert!(found[7].unwrap().starts_with("[{"));
     }

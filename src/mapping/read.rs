@@ -146,7 +146,9 @@ impl Frame {
                     }
                 },
                 Step::Choice(..) | Step::Rest => {
-                    return Err(format!("`{path}` is outside of the records, where only keys and positions can be used"));
+                    return Err(format!(
+                        "`{path}` is outside of the records, where only keys and positions can be used"
+                    ));
                 }
             };
             if at == fresh {
@@ -160,7 +162,9 @@ impl Frame {
     fn walk<'a>(&self, body: &'a [u8], visit: &mut dyn Visit<'a>) -> Result<Captured<'a>, Malformed> {
         let mut scanner = Scanner::new(body)?;
         let mut captured = vec![None; self.captures];
-        if self.at_root && self.nodes.first().is_some_and(|root| root.keys.is_empty() && root.indexes.is_empty()) {
+        if self.at_root
+            && self.nodes.first().is_some_and(|root| root.keys.is_empty() && root.indexes.is_empty())
+        {
             let start = scanner.at();
             self.records(&mut scanner, visit)?;
             self.capture(0, scanner.since(start), &mut captured);
@@ -385,7 +389,8 @@ impl<'a> Visit<'a> for Mapper<'a, '_> {
 
     fn missing(&mut self) {
         self.seen += 1;
-        if self.seen > self.page.reading.skip && self.seen - self.page.reading.skip <= self.page.reading.take {
+        if self.seen > self.page.reading.skip && self.seen - self.page.reading.skip <= self.page.reading.take
+        {
             self.bad("it has no record in it");
         }
     }
@@ -408,7 +413,8 @@ impl<'a> Visit<'a> for Mapper<'a, '_> {
             && let Some(grafts) = id.as_ref().and_then(|id| extras.get(id))
         {
             for (path, raw) in grafts {
-                let graft = Path::parse(path).ok().map(|path| self.mapping.tree.graft(&path, raw, &mut self.found));
+                let graft =
+                    Path::parse(path).ok().map(|path| self.mapping.tree.graft(&path, raw, &mut self.found));
                 if !matches!(graft, Some(Ok(()))) {
                     self.page.problems.push(Problem {
                         severity: Severity::Warning,
@@ -462,7 +468,7 @@ pub fn read_page<'a>(
         page: Page {
             reading,
             zone: reading.timezone.and_then(zone),
-            empty_is_null: mapping.null_as == serde_json::Value::from(""),
+            empty_is_null: mapping.null_as == "",
             lists: (0..mapping.lists).map(|_| Found::default()).collect(),
             problems: &mut out.problems,
             record: None,
@@ -490,7 +496,7 @@ struct Plucker<'a> {
     tree: Tree,
     slots: Vec<Slot>,
     found: Found<'a>,
-    rows: Vec<Vec<Option<String>>>,
+    rows: Rows,
 }
 
 impl<'a> Visit<'a> for Plucker<'a> {
@@ -510,6 +516,9 @@ impl<'a> Visit<'a> for Plucker<'a> {
         Ok(())
     }
 }
+
+/// Per record, the text at each path.
+pub type Rows = Vec<Vec<Option<String>>>;
 
 /// Paths to pluck, compiled.
 #[derive(Debug, Clone)]
@@ -534,13 +543,13 @@ impl Plucking {
 /// captures.
 ///
 /// Errors: the body is not JSON.
-pub fn pluck<'a>(
-    frame: &Frame,
-    paths: &Plucking,
-    body: &'a [u8],
-) -> Result<(Vec<Vec<Option<String>>>, Captured<'a>), Malformed> {
-    let mut plucker =
-        Plucker { tree: paths.tree.clone(), slots: paths.slots.clone(), found: Found::default(), rows: Vec::new() };
+pub fn pluck<'a>(frame: &Frame, paths: &Plucking, body: &'a [u8]) -> Result<(Rows, Captured<'a>), Malformed> {
+    let mut plucker = Plucker {
+        tree: paths.tree.clone(),
+        slots: paths.slots.clone(),
+        found: Found::default(),
+        rows: Vec::new(),
+    };
     let captured = frame.walk(body, &mut plucker)?;
     Ok((plucker.rows, captured))
 }

@@ -56,10 +56,15 @@ pub(super) struct Field {
 
 /// How a field is read and written.
 #[derive(Debug)]
+// Most fields are values: a box each would cost a jump per field and record.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Rule {
     Value(ValueRule),
     /// Fixed places; `exact` ones take only elements of their own kind.
-    Places { places: Vec<Place>, exact: bool },
+    Places {
+        places: Vec<Place>,
+        exact: bool,
+    },
     Each(Box<Each>),
     Object(Vec<Field>),
     Custom,
@@ -138,6 +143,7 @@ pub(super) struct Each {
 
 /// What the elements of a list are.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Item {
     Fields(Vec<Field>),
     Value(ValueRule),
@@ -179,7 +185,9 @@ impl Mapping {
             value_paths(id, &mut |path| paths.push(path.clone()));
         }
         for field in &self.fields {
-            if fields.is_none_or(|mask| mask.is_all() || mask.below(&field.name).is_some()) && !field.write_only {
+            if fields.is_none_or(|mask| mask.is_all() || mask.below(&field.name).is_some())
+                && !field.write_only
+            {
                 field_paths(field, &mut |path| paths.push(path.clone()));
             }
         }
@@ -260,7 +268,8 @@ fn describe(fields: &[Field], prefix: &str, into: &mut Vec<RuleInfo>) {
                 for place in places {
                     describe(&place.fields, &format!("{name}[]."), &mut below);
                     if let Some(spread) = &place.spread {
-                        for rule in below.iter_mut().filter(|rule| rule.paths.iter().any(|path| path == ".")) {
+                        for rule in below.iter_mut().filter(|rule| rule.paths.iter().any(|path| path == "."))
+                        {
                             rule.paths = vec![spread.path.to_string()];
                         }
                     }
@@ -311,7 +320,9 @@ fn merge(below: Vec<RuleInfo>, around: &RuleInfo, into: &mut Vec<RuleInfo>) {
 /// All paths that a value is read from, its currency's included.
 pub(super) fn value_paths(rule: &ValueRule, each: &mut dyn FnMut(&Path)) {
     match &rule.source {
-        Source::Paths(paths) | Source::Join { parts: paths, .. } => paths.iter().for_each(|(_, path)| each(path)),
+        Source::Paths(paths) | Source::Join { parts: paths, .. } => {
+            paths.iter().for_each(|(_, path)| each(path))
+        }
         Source::Constant(_) => {}
         Source::Cases { cases, .. } => {
             cases.iter().flat_map(|case| &case.when).for_each(|(_, path, _)| each(path));
@@ -352,7 +363,8 @@ impl ValueRule {
         match &self.source {
             Source::Join { parts, .. } => parts.iter().map(|(_, path)| path).collect(),
             Source::Cases { cases, writable: true } => {
-                let mut paths: Vec<&Path> = cases.iter().flat_map(|c| &c.when).map(|(_, path, _)| path).collect();
+                let mut paths: Vec<&Path> =
+                    cases.iter().flat_map(|c| &c.when).map(|(_, path, _)| path).collect();
                 paths.sort_by_key(|path| path.to_string());
                 paths.dedup();
                 paths

@@ -190,9 +190,9 @@ fn type_of(openapi: &Value, schema: &Value, depth: usize) -> (UnifiedType, bool)
     let kind = match *kind {
         "string" => UnifiedType::Text {
             format: find("format").and_then(Value::as_str).map(str::to_owned),
-            options: find("enum").and_then(Value::as_array).map(|options| {
-                options.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }),
+            options: find("enum")
+                .and_then(Value::as_array)
+                .map(|options| options.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
         },
         "integer" => UnifiedType::Integer,
         "number" => UnifiedType::Number,

@@ -77,7 +77,8 @@ fn a_hubspot_contact_is_written() {
                "work_email": "w@x.y", "phone": "", "mobilephone": "1"}})
     );
     assert_eq!(written.links, [Link { name: "company".into(), ids: vec!["12".into()] }]);
-    let problems: Vec<String> = written.problems.iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
+    let problems: Vec<String> =
+        written.problems.iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
     assert_eq!(
         problems,
         [

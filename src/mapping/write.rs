@@ -107,7 +107,8 @@ pub fn write(mapping: &Mapping, body: &Body, mode: WriteMode, writing: &Writing<
             Some(field) => field_to_wire(mapping, field, value, body, &pointer, &mut output),
             None if name == "pass_through" => {}
             None => {
-                let message = format!("`{name}` has no counterpart in {}; it is not written", output.connector);
+                let message =
+                    format!("`{name}` has no counterpart in {}; it is not written", output.connector);
                 output.warn(&pointer, "", message);
             }
         }
@@ -139,7 +140,11 @@ fn field_to_wire(
             {
                 let texts: Vec<&str> = owners.iter().filter_map(|owner| body.get(owner)?.as_str()).collect();
                 if texts.len() != parts.len() || value.as_str() != Some(&texts.join(with)) {
-                    let message = format!("`{}` is made of {}, which the body has; it is not written", field.name, owners.join(", "));
+                    let message = format!(
+                        "`{}` is made of {}, which the body has; it is not written",
+                        field.name,
+                        owners.join(", ")
+                    );
                     output.warn(pointer, "", message);
                 }
                 return;
@@ -167,7 +172,13 @@ fn body_at<'b>(mapping: &Mapping, path: &Path, body: &'b Body) -> Option<&'b str
 }
 
 /// Writes one value. `currency` is the one that the same body names for the amount.
-fn value_to_wire(rule: &ValueRule, value: &Value, currency: Option<&str>, pointer: &str, output: &mut Output<'_>) {
+fn value_to_wire(
+    rule: &ValueRule,
+    value: &Value,
+    currency: Option<&str>,
+    pointer: &str,
+    output: &mut Output<'_>,
+) {
     if let Some(name) = &rule.link {
         return link(name, value, pointer, output);
     }
@@ -178,7 +189,9 @@ fn value_to_wire(rule: &ValueRule, value: &Value, currency: Option<&str>, pointe
         return;
     }
     let taken = match (&rule.currency, currency, output.writing.currency) {
-        (Some((_, path)), None, Some(code)) if rule.codec.needs_currency() && output.mode == WriteMode::Update => {
+        (Some((_, path)), None, Some(code))
+            if rule.codec.needs_currency() && output.mode == WriteMode::Update =>
+        {
             Some((path.to_string(), format!("the body names no currency; the amount is taken as {code}")))
         }
         _ => None,
@@ -229,7 +242,12 @@ fn clear(rule: &ValueRule, pointer: &str, output: &mut Output<'_>) {
 /// What goes where, and a remark where a little is lost.
 type Encoded = (Vec<(Path, Value)>, Option<&'static str>);
 
-fn encode(rule: &ValueRule, value: &Value, currency: Option<&str>, output: &Output<'_>) -> Result<Encoded, String> {
+fn encode(
+    rule: &ValueRule,
+    value: &Value,
+    currency: Option<&str>,
+    output: &Output<'_>,
+) -> Result<Encoded, String> {
     let around = Around { currency: currency.or(output.writing.currency), zone: output.zone.as_ref() };
     match &rule.source {
         Source::Constant(_) => Ok((Vec::new(), None)),
@@ -258,7 +276,13 @@ fn encode(rule: &ValueRule, value: &Value, currency: Option<&str>, output: &Outp
                 let known: Vec<String> = cases.iter().map(|case| case.value.to_string()).collect();
                 format!("the CRM has no counterpart for the value; it has {}", known.join(", "))
             })?;
-            Ok((case.when.iter().map(|(_, path, wanted)| (path.clone(), Value::from(wanted.as_str()))).collect(), None))
+            Ok((
+                case.when
+                    .iter()
+                    .map(|(_, path, wanted)| (path.clone(), Value::from(wanted.as_str())))
+                    .collect(),
+                None,
+            ))
         }
         Source::First(rules) => {
             let mut trouble = "the CRM has no counterpart for the value".to_owned();
@@ -397,7 +421,11 @@ fn places_to_wire(places: &[Place], exact: bool, value: &Value, pointer: &str, o
         let at = format!("{pointer}/{index}");
         match taken.iter_mut().find(|taken| taken.is_none() && !exact) {
             Some(taken) => *taken = Some(index),
-            None => output.warn(&at, "", format!("{} has no place for this element; it is not stored", output.connector)),
+            None => output.warn(
+                &at,
+                "",
+                format!("{} has no place for this element; it is not stored", output.connector),
+            ),
         }
     }
     for (place, taken) in writable.iter().zip(&taken) {
@@ -433,12 +461,20 @@ fn place_to_wire(place: &Place, item: &Value, pointer: &str, output: &mut Output
         match rule.constant() {
             Some(text) => {
                 if let Some(given) = value.as_str().filter(|given| *given != text) {
-                    output.warn(&at, "", format!("`{given}` is kept as `{text}`: {} has no other place", output.connector));
+                    output.warn(
+                        &at,
+                        "",
+                        format!("`{given}` is kept as `{text}`: {} has no other place", output.connector),
+                    );
                 }
             }
             None if field.read_only => {
                 if !value.is_null() {
-                    output.warn(&at, "", format!("`{}` is read-only in {}; it is not written", field.name, output.connector));
+                    output.warn(
+                        &at,
+                        "",
+                        format!("`{}` is read-only in {}; it is not written", field.name, output.connector),
+                    );
                 }
             }
             None => value_to_wire(rule, value, None, &at, output),
@@ -493,7 +529,13 @@ fn wrap(path: &Path, value: Value) -> Value {
     Value::Object(map)
 }
 
-fn element_to_wire(each: &Each, fields: &[Field], item: &Value, pointer: &str, output: &mut Output<'_>) -> Option<Value> {
+fn element_to_wire(
+    each: &Each,
+    fields: &[Field],
+    item: &Value,
+    pointer: &str,
+    output: &mut Output<'_>,
+) -> Option<Value> {
     let Some(entries) = item.as_object() else {
         output.fault(pointer, &each.path.to_string(), "an object is needed");
         return None;
@@ -518,7 +560,11 @@ fn element_to_wire(each: &Each, fields: &[Field], item: &Value, pointer: &str, o
         };
         if let Some(text) = rule.constant() {
             if value.as_str() != Some(text) {
-                output.warn(&at, "", format!("the value is kept as `{text}`: {} has no other", output.connector));
+                output.warn(
+                    &at,
+                    "",
+                    format!("the value is kept as `{text}`: {} has no other", output.connector),
+                );
             }
             continue;
         }
@@ -554,12 +600,20 @@ fn compose(mapping: &Mapping, body: &Body, output: &mut Output<'_>) {
         match body.get(&field.name) {
             Some(value) => {
                 if value.as_str() != Some(&whole) {
-                    let message = format!("{} keeps only `{}`, which the body names as well; the parts are not written", output.connector, field.name);
+                    let message = format!(
+                        "{} keeps only `{}`, which the body names as well; the parts are not written",
+                        output.connector, field.name
+                    );
                     output.warn(&pointer, "", message);
                 }
             }
             None if output.mode == WriteMode::Update && given.len() < parts.len() => {
-                let message = format!("{} keeps only `{}`: send it, or all of {}", output.connector, field.name, parts.join(", "));
+                let message = format!(
+                    "{} keeps only `{}`: send it, or all of {}",
+                    output.connector,
+                    field.name,
+                    parts.join(", ")
+                );
                 let path = target_text(rule);
                 output.fault(&pointer, &path, message);
             }

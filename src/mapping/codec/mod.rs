@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::document::kind_of;
 use super::{Reading, Writing};
-pub(super) use number::{is_number, number_text};
 use number::Truth;
+pub(super) use number::{is_number, number_text};
 use text::Spelling;
 pub(super) use text::{Table, Unknown};
 use time::{Day, Stamp};
@@ -68,8 +68,8 @@ pub(super) struct Around<'a> {
 
 /// The codecs and wire forms by name, for messages and the language reference.
 pub(super) const NAMES: [&str; 18] = [
-    "text", "upper", "lower", "html", "json", "numeral", "integer", "number", "ratio", "money", "boolean", "id", "date",
-    "datetime", "words", "list", "country", "currency",
+    "text", "upper", "lower", "html", "json", "numeral", "integer", "number", "ratio", "money", "boolean",
+    "id", "date", "datetime", "words", "list", "country", "currency",
 ];
 
 impl Codec {
@@ -150,7 +150,7 @@ impl Codec {
                     () => Spelling::Text,
                 };
                 let table = Table { pairs: Vec::new(), unknown: Unknown::Null };
-                Kind::Words { table, spelling: spelling }
+                Kind::Words { table, spelling }
             }
             "list" => Kind::List { separator: ";".to_owned() },
             "country" => {
@@ -183,7 +183,9 @@ impl Codec {
 
     pub(super) fn makes(&self) -> Makes {
         match &self.kind {
-            Kind::Text | Kind::Upper | Kind::Lower | Kind::Html | Kind::Id { .. } | Kind::Words { .. } => Makes::Text,
+            Kind::Text | Kind::Upper | Kind::Lower | Kind::Html | Kind::Id { .. } | Kind::Words { .. } => {
+                Makes::Text
+            }
             Kind::Numeral => Makes::Text,
             Kind::Country { .. } => Makes::Text,
             Kind::Integer { .. } | Kind::Money { .. } => Makes::Integer,

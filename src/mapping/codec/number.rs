@@ -32,7 +32,11 @@ fn power(exponent: u32) -> Option<Decimal> {
 
 fn read_decimal(raw: &str) -> Result<Option<Decimal>, String> {
     let Some(text) = scalar_text(raw) else {
-        return if raw == "null" { Ok(None) } else { Err(format!("a number was expected, found {}", kind_of_raw(raw))) };
+        return if raw == "null" {
+            Ok(None)
+        } else {
+            Err(format!("a number was expected, found {}", kind_of_raw(raw)))
+        };
     };
     let text = text.trim();
     if text.is_empty() {
@@ -65,7 +69,8 @@ pub(super) fn read_number(raw: &str, scale: u32, out: &mut Vec<u8>) -> Result<bo
         }
     }
     let Some(value) = read_decimal(raw)? else { return Ok(false) };
-    let scaled = power(scale).and_then(|power| value.checked_mul(power)).ok_or("the number is out of range")?;
+    let scaled =
+        power(scale).and_then(|power| value.checked_mul(power)).ok_or("the number is out of range")?;
     push_decimal(out, scaled);
     Ok(true)
 }
@@ -73,7 +78,8 @@ pub(super) fn read_number(raw: &str, scale: u32, out: &mut Vec<u8>) -> Result<bo
 /// A whole number, JSON or text on the wire.
 pub(super) fn read_integer(raw: &str, scale: u32, out: &mut Vec<u8>) -> Result<bool, String> {
     let Some(value) = read_decimal(raw)? else { return Ok(false) };
-    let scaled = power(scale).and_then(|power| value.checked_mul(power)).ok_or("the number is out of range")?;
+    let scaled =
+        power(scale).and_then(|power| value.checked_mul(power)).ok_or("the number is out of range")?;
     push_whole(out, scaled, "a whole number was expected")
 }
 
@@ -180,7 +186,12 @@ pub(super) fn write_numeral(value: &Value) -> Result<Value, String> {
 }
 
 /// An amount in minor units of a body to the wire's major units.
-pub(super) fn write_money(value: &Value, minor: bool, text: bool, currency: Option<&str>) -> Result<Value, String> {
+pub(super) fn write_money(
+    value: &Value,
+    minor: bool,
+    text: bool,
+    currency: Option<&str>,
+) -> Result<Value, String> {
     let value = body_decimal(value, "a whole number of minor units")?;
     if !value.fract().is_zero() {
         return Err("an amount is a whole number of the currency's smallest unit".to_owned());

@@ -70,7 +70,9 @@ fn timestamp(raw: &str, stamp: Stamp, zone: Option<&TimeZone>) -> Result<Option<
     }
     let wrong = || "a date-time was expected, found something else".to_owned();
     let time = match stamp {
-        Stamp::EpochMs => Timestamp::from_millisecond(text.parse().map_err(|_| wrong())?).map_err(|_| wrong())?,
+        Stamp::EpochMs => {
+            Timestamp::from_millisecond(text.parse().map_err(|_| wrong())?).map_err(|_| wrong())?
+        }
         Stamp::EpochS => {
             let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
             if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -89,12 +91,12 @@ fn timestamp(raw: &str, stamp: Stamp, zone: Option<&TimeZone>) -> Result<Option<
                 zone.to_ambiguous_zoned(civil).compatible().map_err(|_| wrong())?.timestamp()
             }
         }
-        Stamp::Iso | Stamp::Offset | Stamp::BasicOffset => text.parse().map_err(|_| {
-            match text.parse::<DateTime>() {
+        Stamp::Iso | Stamp::Offset | Stamp::BasicOffset => {
+            text.parse().map_err(|_| match text.parse::<DateTime>() {
                 Ok(_) => "a date-time with a time zone was expected, found one without".to_owned(),
                 Err(_) => wrong(),
-            }
-        })?,
+            })?
+        }
     };
     Ok(Some(time))
 }
@@ -132,7 +134,29 @@ fn read_plain_date(raw: &str) -> Option<Date> {
 
 /// Whether a raw text is already `YYYY-MM-DDTHH:MM:SS[.fraction]Z` with real numbers in it.
 fn is_utc(raw: &[u8]) -> bool {
-    let [b'"', y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, rest @ ..] = raw
+    let [
+        b'"',
+        y0,
+        y1,
+        y2,
+        y3,
+        b'-',
+        m0,
+        m1,
+        b'-',
+        d0,
+        d1,
+        b'T',
+        h0,
+        h1,
+        b':',
+        n0,
+        n1,
+        b':',
+        s0,
+        s1,
+        rest @ ..,
+    ] = raw
     else {
         return false;
     };
@@ -150,7 +174,8 @@ fn is_utc(raw: &[u8]) -> bool {
         2 => 28,
         _ => return false,
     };
-    let in_range = (1..=days).contains(&two(d0, d1)) && two(h0, h1) < 24 && two(n0, n1) < 60 && two(s0, s1) < 60;
+    let in_range =
+        (1..=days).contains(&two(d0, d1)) && two(h0, h1) < 24 && two(n0, n1) < 60 && two(s0, s1) < 60;
     let end = match rest {
         [b'Z', b'"'] => true,
         [b'.', fraction @ .., b'Z', b'"'] => {
@@ -186,8 +211,10 @@ pub(super) fn write_datetime(
         Stamp::Space | Stamp::Local => {
             let zone = if stamp == Stamp::Space { Some(&TimeZone::UTC) } else { zone };
             let zone = zone.ok_or("the time zone of the CRM must be known to write a time")?;
-            let floor = SignedDuration::from_nanos(i64::from(time.subsec_nanosecond().rem_euclid(1_000_000_000)));
-            let civil = zone.to_datetime(time.checked_sub(floor).map_err(|_| "the date-time is out of range")?);
+            let floor =
+                SignedDuration::from_nanos(i64::from(time.subsec_nanosecond().rem_euclid(1_000_000_000)));
+            let civil =
+                zone.to_datetime(time.checked_sub(floor).map_err(|_| "the date-time is out of range")?);
             (Value::from(civil.strftime("%Y-%m-%d %H:%M:%S").to_string()), millisecond || finer)
         }
     })
@@ -209,9 +236,8 @@ pub(super) fn write_date(value: &Value, day: Day, text: bool) -> Result<Value, S
             civil.date()
         }
     };
-    let midnight = || {
-        date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| wrong())
-    };
+    let midnight =
+        || date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| wrong());
     let number = |value: i64| if text { Value::from(value.to_string()) } else { Value::from(value) };
     Ok(match day {
         Day::Iso => Value::from(date.to_string()),
