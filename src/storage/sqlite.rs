@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -100,6 +100,10 @@ async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
         include_str!("../../migrations/sqlite/0001_first.sql").into_sql_str(),
         false,
     );
-    Migrator::with_migrations(vec![first]).run(pool).await?;
-    Ok(())
+    match Migrator::with_migrations(vec![first]).run(pool).await {
+        Err(MigrateError::VersionMissing(version)) => Err(Error::Unusable(format!(
+            "the database has layout {version}, which a newer crosswalk made: start that one, or restore a backup"
+        ))),
+        other => Ok(other?),
+    }
 }

@@ -101,6 +101,25 @@ async fn another_master_key_is_refused_at_the_door() {
 }
 
 #[tokio::test]
+async fn a_newer_layout_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::random().unwrap();
+    let store = open(folder.path(), &key).await.unwrap();
+    let mut tx = store.db().write().await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (999, 'later', TRUE, x'00', 1)",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    let says = open(folder.path(), &key).await.unwrap_err().to_string();
+    assert!(says.contains("layout 999") && says.contains("newer"), "{says}");
+}
+
+#[tokio::test]
 async fn the_files_hold_no_secret_and_are_private() {
     use std::os::unix::fs::MetadataExt;
     let folder = tempfile::tempdir().unwrap();
