@@ -148,9 +148,8 @@ impl World {
         let limit = enforced.unwrap_or(announced);
         let now = now_ms();
         let mut windows = lock(&self.windows);
-        let window = windows
-            .entry((vendor, account.to_owned(), bucket))
-            .or_insert(Window { from_ms: now, used: 0 });
+        let window =
+            windows.entry((vendor, account.to_owned(), bucket)).or_insert(Window { from_ms: now, used: 0 });
         if now - window.from_ms >= limit.window_ms {
             *window = Window { from_ms: now, used: 0 };
         }

@@ -69,7 +69,10 @@ fn ok(body: &Value) -> Outcome {
 fn route(request: &Request, world: &World) -> Outcome {
     let parts = request.parts();
     let ["__mock", below @ ..] = parts.as_slice() else {
-        return Err(Reply::json(404, &json!({ "error": "paths begin with /hubspot, /pipedrive or /__mock" })));
+        return Err(Reply::json(
+            404,
+            &json!({ "error": "paths begin with /hubspot, /pipedrive or /__mock" }),
+        ));
     };
     match (request.method.as_str(), below) {
         ("GET", ["health"]) => ok(&json!({ "ok": true })),

@@ -286,8 +286,13 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault::once(Kind::DropBefore).of(Vendor::Hubspot, "a").after(1).on("GET", "/crm/*"));
         faults.add(Fault::once(Kind::Latency { ms: 5 }).times(2));
-        let target =
-            Target { vendor: Vendor::Hubspot, account: Some("a"), method: "GET", path: "/crm/x", header: None };
+        let target = Target {
+            vendor: Vendor::Hubspot,
+            account: Some("a"),
+            method: "GET",
+            path: "/crm/x",
+            header: None,
+        };
         assert_eq!(faults.take(&target), [Kind::Latency { ms: 5 }]);
         assert_eq!(faults.take(&Target { account: Some("b"), ..target }), [Kind::Latency { ms: 5 }]);
         assert_eq!(faults.take(&target), [Kind::DropBefore]);

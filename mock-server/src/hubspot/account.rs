@@ -68,7 +68,8 @@ impl Account {
             let lines = lines.chain(CUSTOM.lines().filter(|_| with_custom));
             let properties = lines.filter_map(Property::from_line).collect();
             let first_id = object.first_id + offset;
-            let mut objects = Objects::new(object.name, object.singular, object.type_id, first_id, properties);
+            let mut objects =
+                Objects::new(object.name, object.singular, object.type_id, first_id, properties);
             objects.defaults = object.defaults.iter().map(|&name| name.to_owned()).collect();
             objects.required = object.required.iter().map(|&name| name.to_owned()).collect();
             objects.searchable = object.searchable.iter().map(|&name| name.to_owned()).collect();
@@ -93,8 +94,11 @@ born_on | Born on | date date | pet_information | x
 chip_number | Chip number | string text | pet_information | ux
 ";
         let properties = lines.lines().filter_map(Property::from_line).collect();
-        let custom =
-            Custom { primary_display: Some("name".to_owned()), created_ms: 1_700_000_000_000, ..Custom::default() };
+        let custom = Custom {
+            primary_display: Some("name".to_owned()),
+            created_ms: 1_700_000_000_000,
+            ..Custom::default()
+        };
         let labels = ("Pet".to_owned(), "Pets".to_owned());
         self.define("pets", labels, properties, vec!["name".to_owned()], custom, 22_000_000_011 + offset);
     }
@@ -134,7 +138,8 @@ chip_number | Chip number | string text | pet_information | ux
                     || objects.singular == lower
                     || objects.type_id == lower
                     || objects.custom.as_ref().is_some_and(|custom| {
-                        custom.fully_qualified == lower || lower.strip_prefix("p_") == Some(objects.name.as_str())
+                        custom.fully_qualified == lower
+                            || lower.strip_prefix("p_") == Some(objects.name.as_str())
                     }))
         })?;
         TypeIndex::try_from(at).ok()
@@ -299,7 +304,8 @@ chip_number | Chip number | string text | pet_information | ux
                 let email = objects.value(record, "email");
                 let full = [objects.value(record, "firstname"), objects.value(record, "lastname")];
                 let full = full.into_iter().flatten().collect::<Vec<_>>().join(" ");
-                let domain = email.and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_owned());
+                let domain =
+                    email.and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_owned());
                 let shown = if full.is_empty() { email.map(str::to_owned) } else { Some(full) };
                 values.push(("hs_email_domain", domain));
                 values.push(("hs_full_name_or_email", shown));
@@ -314,10 +320,8 @@ chip_number | Chip number | string text | pet_information | ux
             }
             _ => return,
         }
-        let values: Vec<(usize, Option<String>)> = values
-            .into_iter()
-            .filter_map(|(name, value)| Some((objects.column(name)?, value)))
-            .collect();
+        let values: Vec<(usize, Option<String>)> =
+            values.into_iter().filter_map(|(name, value)| Some((objects.column(name)?, value))).collect();
         if let Some(record) = objects.records.get_mut(&id) {
             for (column, value) in values {
                 record.set(column, value);

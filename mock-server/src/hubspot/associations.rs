@@ -23,7 +23,13 @@ fn parse_id(id: &str) -> Result<u64, Reply> {
 }
 
 /// Answers below `/crm/v4/objects/{from}/{id}/associations`.
-pub fn of_record(request: &Request, account: &RwLock<Account>, from: &str, id: &str, rest: &[&str]) -> Outcome {
+pub fn of_record(
+    request: &Request,
+    account: &RwLock<Account>,
+    from: &str,
+    id: &str,
+    rest: &[&str],
+) -> Outcome {
     let to = match rest {
         ["default", to, _] | [to] | [to, _] => *to,
         _ => return Err(errors::no_endpoint()),
@@ -69,7 +75,11 @@ fn pair(account: &Account, from: TypeIndex, a: &str, to: TypeIndex, b: &str) -> 
 
 fn live<'a>(account: &'a Account, from: (TypeIndex, u64), to: TypeIndex) -> impl Iterator<Item = &'a Link> {
     let others = account.object(to);
-    account.links.of(from, to).iter().filter(move |link| others.is_some_and(|others| others.live(link.to).is_some()))
+    account
+        .links
+        .of(from, to)
+        .iter()
+        .filter(move |link| others.is_some_and(|others| others.live(link.to).is_some()))
 }
 
 fn wire(account: &Account, from: TypeIndex, to: TypeIndex, link: &Link) -> Value {
@@ -92,8 +102,7 @@ fn list(request: &Request, account: &Account, from: (TypeIndex, u64), to: TypeIn
     let limit = paging::limit(request, 500, 500)?;
     let after: u64 = request.param("after").and_then(|after| after.parse().ok()).unwrap_or(0);
     let mut rest = live(account, from, to).filter(|link| link.to >= after);
-    let results: Vec<Value> =
-        rest.by_ref().take(limit).map(|link| wire(account, from.0, to, link)).collect();
+    let results: Vec<Value> = rest.by_ref().take(limit).map(|link| wire(account, from.0, to, link)).collect();
     let mut body = json!({ "results": results });
     if let Some(next) = rest.next() {
         body["paging"] = paging::next(request, &next.to.to_string());
@@ -125,7 +134,8 @@ fn connect(
     let mut labels = Vec::new();
     let kinds: Option<Vec<LinkType>> = specs.iter().map(objects::kind_of).collect();
     let kinds = kinds.filter(|kinds| !kinds.is_empty());
-    let kinds = kinds.ok_or_else(|| errors::bad_json("associationCategory and associationTypeId are required"))?;
+    let kinds =
+        kinds.ok_or_else(|| errors::bad_json("associationCategory and associationTypeId are required"))?;
     for kind in kinds {
         if !account.link(from, to, kind) {
             return Err(objects::bad_kind(account, from.0, kind));
@@ -170,7 +180,8 @@ pub fn batch(request: &Request, account: &RwLock<Account>, from: &str, to: &str,
             let mut lost = Vec::new();
             for input in inputs {
                 let (a, b) = (id(&input["from"]["id"])?, id(&input["to"]["id"])?);
-                let exists = |at: TypeIndex, id: u64| account.object(at).is_some_and(|o| o.live(id).is_some());
+                let exists =
+                    |at: TypeIndex, id: u64| account.object(at).is_some_and(|o| o.live(id).is_some());
                 if !exists(from, a) || !exists(to, b) {
                     lost.push(if exists(from, a) { b } else { a }.to_string());
                     continue;

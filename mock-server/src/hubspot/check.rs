@@ -130,7 +130,8 @@ fn refused(account: &Account, faults: &[(&str, Refused)]) -> Reply {
 
 /// 400 for properties that a new record must have.
 pub fn required(singular: &str, missing: &[&str]) -> Reply {
-    let message = format!("Error creating {}. Some required properties were not set.", singular.to_uppercase());
+    let message =
+        format!("Error creating {}. Some required properties were not set.", singular.to_uppercase());
     let more = json!({
         "errors": [{ "message": message, "context": { "properties": missing } }],
         "context": { "properties": missing },
@@ -143,8 +144,12 @@ pub fn conflict(account: &Account, at: TypeIndex, checked: &Checked, own: Option
     let Some(objects) = account.object(at) else { return Ok(()) };
     for (column, value) in checked {
         let Some(value) = value else { continue };
-        let Some(property) = objects.properties.get(*column).filter(|property| property.unique) else { continue };
-        let Some(holder) = objects.holder(*column, value).filter(|holder| Some(*holder) != own) else { continue };
+        let Some(property) = objects.properties.get(*column).filter(|property| property.unique) else {
+            continue;
+        };
+        let Some(holder) = objects.holder(*column, value).filter(|holder| Some(*holder) != own) else {
+            continue;
+        };
         if property.name == "email" {
             let message = format!("Contact already exists. Existing ID: {holder}");
             return Err(errors::error(409, "CONFLICT", &message));

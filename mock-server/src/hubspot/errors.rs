@@ -22,8 +22,7 @@ pub fn error(status: u16, category: &str, message: &str) -> Reply {
 
 /// An error with more members (`errors`, `context`, `subCategory` …).
 pub fn detailed(status: u16, category: &str, message: &str, more: &Value) -> Reply {
-    let mut body =
-        json!({ "status": "error", "message": message, "correlationId": correlation(), "category": category });
+    let mut body = json!({ "status": "error", "message": message, "correlationId": correlation(), "category": category });
     if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
         body.extend(more.clone());
     }

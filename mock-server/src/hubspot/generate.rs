@@ -46,7 +46,11 @@ pub fn records(account: &mut Account, at: TypeIndex, count: usize) -> Vec<u64> {
         let mut rng = Rng::new(account.seed, &name, index);
         // Several records share an instant, as bulk imports make them.
         let created = FIRST_DAY_MS + rng.between(0, SPAN_MS / 1000) * 1000 / 7 * 7;
-        let created = if index % 10 < 3 { FIRST_DAY_MS + i64::try_from(index / 50).unwrap_or(0) * DAY_MS } else { created };
+        let created = if index % 10 < 3 {
+            FIRST_DAY_MS + i64::try_from(index / 50).unwrap_or(0) * DAY_MS
+        } else {
+            created
+        };
         let mut record = objects.blank(created);
         record.updated_ms = created + rng.between(0, 90) * DAY_MS / 9;
         objects.stamp(&mut record);
@@ -116,7 +120,13 @@ fn connect(account: &mut Account, at: TypeIndex, singular: &str, id: u64, index:
     }
 }
 
-fn maybe(rng: &mut Rng, percent: u64, values: &mut Values, name: &'static str, value: impl FnOnce(&mut Rng) -> String) {
+fn maybe(
+    rng: &mut Rng,
+    percent: u64,
+    values: &mut Values,
+    name: &'static str,
+    value: impl FnOnce(&mut Rng) -> String,
+) {
     if rng.chance(percent) {
         let value = value(rng);
         values.push((name, value));
@@ -136,10 +146,14 @@ fn place(rng: &mut Rng, values: &mut Values) {
 
 fn custom(rng: &mut Rng, values: &mut Values, index: u64) {
     maybe(rng, 40, values, "customer_tier", |rng| rng.pick(&["gold", "silver", "bronze"]).to_owned());
-    maybe(rng, 30, values, "interests", |rng| rng.pick(&["sailing;chess", "cooking", "trail_running;sailing;chess"]).to_owned());
+    maybe(rng, 30, values, "interests", |rng| {
+        rng.pick(&["sailing;chess", "cooking", "trail_running;sailing;chess"]).to_owned()
+    });
     maybe(rng, 30, values, "preferred_channel", |rng| rng.pick(&["phone", "email", "post"]).to_owned());
     maybe(rng, 30, values, "vip", |rng| rng.chance(50).to_string());
-    maybe(rng, 30, values, "loyalty_points", |rng| rng.pick(&["0", "12", "12.5", "-3", "100000000000"]).to_owned());
+    maybe(rng, 30, values, "loyalty_points", |rng| {
+        rng.pick(&["0", "12", "12.5", "-3", "100000000000"]).to_owned()
+    });
     maybe(rng, 20, values, "contract_notes", |rng| rng.pick(words::SENTENCES).to_owned());
     maybe(rng, 10, values, "biography", |rng| format!("<p>{}</p>", rng.pick(words::SENTENCES)));
     maybe(rng, 30, values, "nickname", |rng| rng.pick(words::FIRST_ACCENTED).to_owned());
@@ -168,21 +182,39 @@ fn contact(rng: &mut Rng, index: u64) -> Values {
     maybe(rng, 8, &mut values, "salutation", |rng| rng.pick(&["Dr.", "Ms", "Mr", "Señora"]).to_owned());
     maybe(rng, 60, &mut values, "company", |rng| company(rng, index));
     maybe(rng, 70, &mut values, "jobtitle", |rng| rng.pick(words::TITLES).to_owned());
-    maybe(rng, 30, &mut values, "website", |rng| format!("https://{}.example/~{index}?a=1&b=2", rng.pick(&["www", "blog"])));
+    maybe(rng, 30, &mut values, "website", |rng| {
+        format!("https://{}.example/~{index}?a=1&b=2", rng.pick(&["www", "blog"]))
+    });
     if rng.chance(70) {
         place(rng, &mut values);
     }
-    maybe(rng, 30, &mut values, "hs_language", |rng| rng.pick(&["en", "de", "fr", "ja", "pt-br", "sv"]).to_owned());
+    maybe(rng, 30, &mut values, "hs_language", |rng| {
+        rng.pick(&["en", "de", "fr", "ja", "pt-br", "sv"]).to_owned()
+    });
     maybe(rng, 20, &mut values, "gender", |rng| rng.pick(&["female", "male", "non-binary"]).to_owned());
     maybe(rng, 25, &mut values, "date_of_birth", |rng| date(rng.between(-14_000, 12_000) * DAY_MS));
     maybe(rng, 85, &mut values, "lifecyclestage", |rng| {
-        rng.pick(&["subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer"]).to_owned()
+        rng.pick(&[
+            "subscriber",
+            "lead",
+            "marketingqualifiedlead",
+            "salesqualifiedlead",
+            "opportunity",
+            "customer",
+        ])
+        .to_owned()
     });
-    maybe(rng, 40, &mut values, "hs_lead_status", |rng| rng.pick(&["NEW", "OPEN", "IN_PROGRESS", "CONNECTED"]).to_owned());
-    maybe(rng, 20, &mut values, "hs_linkedin_url", |_| format!("https://www.linkedin.com/in/{}", person.mailbox));
+    maybe(rng, 40, &mut values, "hs_lead_status", |rng| {
+        rng.pick(&["NEW", "OPEN", "IN_PROGRESS", "CONNECTED"]).to_owned()
+    });
+    maybe(rng, 20, &mut values, "hs_linkedin_url", |_| {
+        format!("https://www.linkedin.com/in/{}", person.mailbox)
+    });
     maybe(rng, 12, &mut values, "twitterhandle", |_| person.mailbox.replace('.', "_"));
     maybe(rng, 10, &mut values, "message", |rng| rng.pick(words::SENTENCES).to_owned());
-    maybe(rng, 80, &mut values, "hs_analytics_source", |rng| rng.pick(&["ORGANIC_SEARCH", "DIRECT_TRAFFIC", "OFFLINE"]).to_owned());
+    maybe(rng, 80, &mut values, "hs_analytics_source", |rng| {
+        rng.pick(&["ORGANIC_SEARCH", "DIRECT_TRAFFIC", "OFFLINE"]).to_owned()
+    });
     custom(rng, &mut values, index);
     values
 }
@@ -200,19 +232,37 @@ fn one_company(rng: &mut Rng, index: u64) -> Values {
     }
     maybe(rng, 50, &mut values, "description", |rng| rng.pick(words::SENTENCES).to_owned());
     maybe(rng, 70, &mut values, "industry", |rng| {
-        rng.pick(&["ACCOUNTING", "BIOTECHNOLOGY", "COMPUTER_SOFTWARE", "INSURANCE", "RETAIL", "FOOD_PRODUCTION"]).to_owned()
+        rng.pick(&[
+            "ACCOUNTING",
+            "BIOTECHNOLOGY",
+            "COMPUTER_SOFTWARE",
+            "INSURANCE",
+            "RETAIL",
+            "FOOD_PRODUCTION",
+        ])
+        .to_owned()
     });
     maybe(rng, 70, &mut values, "phone", phone);
     if rng.chance(75) {
         place(rng, &mut values);
         maybe(rng, 20, &mut values, "address2", |rng| format!("Suite {}", rng.below(900)));
     }
-    maybe(rng, 60, &mut values, "numberofemployees", |rng| rng.pick(&["1", "12", "250", "5000", "120000"]).to_owned());
-    maybe(rng, 50, &mut values, "annualrevenue", |rng| rng.pick(&["0", "1000000", "2500000.50", "98000000000"]).to_owned());
-    maybe(rng, 50, &mut values, "type", |rng| rng.pick(&["PROSPECT", "PARTNER", "VENDOR", "OTHER"]).to_owned());
-    maybe(rng, 70, &mut values, "lifecyclestage", |rng| rng.pick(&["lead", "opportunity", "customer"]).to_owned());
+    maybe(rng, 60, &mut values, "numberofemployees", |rng| {
+        rng.pick(&["1", "12", "250", "5000", "120000"]).to_owned()
+    });
+    maybe(rng, 50, &mut values, "annualrevenue", |rng| {
+        rng.pick(&["0", "1000000", "2500000.50", "98000000000"]).to_owned()
+    });
+    maybe(rng, 50, &mut values, "type", |rng| {
+        rng.pick(&["PROSPECT", "PARTNER", "VENDOR", "OTHER"]).to_owned()
+    });
+    maybe(rng, 70, &mut values, "lifecyclestage", |rng| {
+        rng.pick(&["lead", "opportunity", "customer"]).to_owned()
+    });
     maybe(rng, 30, &mut values, "founded_year", |rng| rng.between(1861, 2025).to_string());
-    maybe(rng, 20, &mut values, "linkedin_company_page", |_| format!("https://www.linkedin.com/company/{index}"));
+    maybe(rng, 20, &mut values, "linkedin_company_page", |_| {
+        format!("https://www.linkedin.com/company/{index}")
+    });
     maybe(rng, 10, &mut values, "facebook_company_page", |_| format!("https://www.facebook.com/{index}"));
     maybe(rng, 10, &mut values, "twitterhandle", |_| format!("company_{index}"));
     custom(rng, &mut values, index);
@@ -241,7 +291,14 @@ fn deal(rng: &mut Rng, index: u64, created: i64) -> Values {
     let stage = if renewal {
         rng.pick(&["150238471", "150238472", "150238473", "150238474"])
     } else {
-        rng.pick(&["appointmentscheduled", "qualifiedtobuy", "presentationscheduled", "contractsent", "closedwon", "closedlost"])
+        rng.pick(&[
+            "appointmentscheduled",
+            "qualifiedtobuy",
+            "presentationscheduled",
+            "contractsent",
+            "closedwon",
+            "closedlost",
+        ])
     };
     values.push(("pipeline", if renewal { "74193287" } else { "default" }.to_owned()));
     values.push(("dealstage", stage.to_owned()));
@@ -250,7 +307,8 @@ fn deal(rng: &mut Rng, index: u64, created: i64) -> Values {
     maybe(rng, 40, &mut values, "description", |rng| rng.pick(words::SENTENCES).to_owned());
     maybe(rng, 40, &mut values, "hs_priority", |rng| rng.pick(&["low", "medium", "high"]).to_owned());
     if stage == "closedlost" {
-        values.push(("closed_lost_reason", rng.pick(&["Price", "No budget", "Chose a competitor"]).to_owned()));
+        values
+            .push(("closed_lost_reason", rng.pick(&["Price", "No budget", "Chose a competitor"]).to_owned()));
     }
     if stage == "closedwon" {
         values.push(("closed_won_reason", rng.pick(&["Best fit", "Référence client"]).to_owned()));
@@ -267,7 +325,9 @@ fn ticket(rng: &mut Rng, index: u64) -> Values {
     ];
     maybe(rng, 80, &mut values, "content", |rng| rng.pick(words::SENTENCES).to_owned());
     maybe(rng, 60, &mut values, "hs_ticket_priority", |rng| rng.pick(&["LOW", "MEDIUM", "HIGH"]).to_owned());
-    maybe(rng, 40, &mut values, "hs_ticket_category", |rng| rng.pick(&["PRODUCT_ISSUE;BILLING_ISSUE", "FEATURE_REQUEST"]).to_owned());
+    maybe(rng, 40, &mut values, "hs_ticket_category", |rng| {
+        rng.pick(&["PRODUCT_ISSUE;BILLING_ISSUE", "FEATURE_REQUEST"]).to_owned()
+    });
     values
 }
 
@@ -277,7 +337,11 @@ fn lead(rng: &mut Rng, index: u64) -> Values {
     let mut values = vec![
         ("hs_lead_name", name),
         ("hs_pipeline", "lead-pipeline-id".to_owned()),
-        ("hs_pipeline_stage", rng.pick(&["new-stage-id", "attempting-stage-id", "connected-stage-id", "qualified-stage-id"]).to_owned()),
+        (
+            "hs_pipeline_stage",
+            rng.pick(&["new-stage-id", "attempting-stage-id", "connected-stage-id", "qualified-stage-id"])
+                .to_owned(),
+        ),
     ];
     maybe(rng, 60, &mut values, "hs_lead_type", |rng| rng.pick(&["NEW_BUSINESS", "UPSELL"]).to_owned());
     maybe(rng, 60, &mut values, "hs_lead_label", |rng| rng.pick(&["HOT", "WARM", "COLD"]).to_owned());
@@ -293,7 +357,10 @@ fn activity(rng: &mut Rng, kind: &str, index: u64, created: i64) -> Values {
         "note" => values.push(("hs_note_body", html)),
         "task" => {
             values.push(("hs_task_subject", title));
-            values.push(("hs_task_status", rng.pick(&["NOT_STARTED", "IN_PROGRESS", "WAITING", "COMPLETED", "DEFERRED"]).to_owned()));
+            values.push((
+                "hs_task_status",
+                rng.pick(&["NOT_STARTED", "IN_PROGRESS", "WAITING", "COMPLETED", "DEFERRED"]).to_owned(),
+            ));
             values.push(("hs_task_priority", rng.pick(&["NONE", "LOW", "MEDIUM", "HIGH"]).to_owned()));
             values.push(("hs_task_type", rng.pick(&["TODO", "CALL", "EMAIL"]).to_owned()));
             maybe(rng, 60, &mut values, "hs_task_body", |_| html);
@@ -313,13 +380,22 @@ fn activity(rng: &mut Rng, kind: &str, index: u64, created: i64) -> Values {
             values.push(("hs_meeting_body", html));
             values.push(("hs_meeting_start_time", iso_ms(start)));
             values.push(("hs_meeting_end_time", iso_ms(start + rng.between(1, 8) * 900_000)));
-            values.push(("hs_meeting_location", rng.pick(&["Room 4", "https://meet.example/abc", "東京オフィス"]).to_owned()));
-            values.push(("hs_meeting_outcome", rng.pick(&["SCHEDULED", "COMPLETED", "CANCELED", "NO_SHOW"]).to_owned()));
+            values.push((
+                "hs_meeting_location",
+                rng.pick(&["Room 4", "https://meet.example/abc", "東京オフィス"]).to_owned(),
+            ));
+            values.push((
+                "hs_meeting_outcome",
+                rng.pick(&["SCHEDULED", "COMPLETED", "CANCELED", "NO_SHOW"]).to_owned(),
+            ));
         }
         _ => {
             values.push(("hs_email_subject", title));
             values.push(("hs_email_text", sentence));
-            values.push(("hs_email_direction", rng.pick(&["EMAIL", "INCOMING_EMAIL", "FORWARDED_EMAIL"]).to_owned()));
+            values.push((
+                "hs_email_direction",
+                rng.pick(&["EMAIL", "INCOMING_EMAIL", "FORWARDED_EMAIL"]).to_owned(),
+            ));
             values.push(("hs_email_status", rng.pick(&["SENT", "BOUNCED"]).to_owned()));
         }
     }

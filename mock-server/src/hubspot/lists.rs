@@ -70,7 +70,8 @@ pub fn answer(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Ou
         ("GET", []) => {
             let account = read(account);
             let asked = request.list("listIds");
-            let found = asked.iter().filter_map(|id| id.parse().ok()).filter_map(|id: u64| account.lists.get(&id));
+            let found =
+                asked.iter().filter_map(|id| id.parse().ok()).filter_map(|id: u64| account.lists.get(&id));
             let shown: Vec<Value> = found.map(|list| to_wire(&account, list, filters)).collect();
             Ok(Reply::json(200, &json!({ "lists": shown })))
         }
@@ -88,7 +89,9 @@ pub fn answer(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Ou
             let found = found.filter(|list| list.deleted_ms.is_none()).ok_or_else(|| missing(id))?;
             Ok(Reply::json(200, &json!({ "list": to_wire(&account, found, filters) })))
         }
-        ("GET", [id, "memberships"] | [id, "memberships", "join-order"]) => members(request, &read(account), id),
+        ("GET", [id, "memberships"] | [id, "memberships", "join-order"]) => {
+            members(request, &read(account), id)
+        }
         ("PUT", [id, "restore"]) => {
             let mut account = write(account);
             let found = id.parse().ok().and_then(|id: u64| account.lists.get_mut(&id));
@@ -181,7 +184,8 @@ fn create(account: &mut Account, body: &Map<String, Value>) -> Outcome {
     if !["MANUAL", "DYNAMIC", "SNAPSHOT"].contains(&processing) {
         return Err(errors::invalid(&format!("{processing} is not a processing type")));
     }
-    if account.lists.values().any(|list| list.deleted_ms.is_none() && list.object == at && list.name == name) {
+    if account.lists.values().any(|list| list.deleted_ms.is_none() && list.object == at && list.name == name)
+    {
         let more = json!({ "subCategory": "ListError.DUPLICATE_LIST_NAMES" });
         let message = format!("A list named {name} exists already");
         return Err(errors::detailed(400, "VALIDATION_ERROR", &message, &more));

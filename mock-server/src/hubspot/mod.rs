@@ -104,7 +104,9 @@ fn route(request: &Request, world: &World, name: &str) -> Outcome {
         ["crm", "v3" | "v4", "associations", from, to, "batch", verb @ ..] => {
             associations::batch(request, &account, from, to, verb)
         }
-        ["crm", "v4", "associations", from, to, "labels"] => associations::labels(request, &account, from, to),
+        ["crm", "v4", "associations", from, to, "labels"] => {
+            associations::labels(request, &account, from, to)
+        }
         ["crm", "v3", "owners", rest @ ..] => owners::answer(request, &crate::world::read(&account), rest),
         ["crm", "v3", "pipelines", object, rest @ ..] => pipelines::answer(request, &account, object, rest),
         ["crm", "v3", "properties", object, rest @ ..] => properties::answer(request, &account, object, rest),

@@ -46,7 +46,9 @@ pub fn answer(request: &Request, world: &World) -> Outcome {
 
 /// With `mock_user=<account>` consent is given at once (`deny` refuses); without it a page asks.
 fn authorize(request: &Request, world: &World) -> Outcome {
-    let page = |says: &str| Reply::html(400, &format!("<html><body><h1>Authorization failed</h1><p>{says}</p></body></html>"));
+    let page = |says: &str| {
+        Reply::html(400, &format!("<html><body><h1>Authorization failed</h1><p>{says}</p></body></html>"))
+    };
     let client = request.param("client_id").unwrap_or("");
     if read(&world.grants).secret_of(Vendor::Hubspot, client).is_none() {
         return Err(page("Couldn't complete the connection: the client ID is not known."));
@@ -119,14 +121,18 @@ fn token(request: &Request, world: &World) -> Outcome {
             let (lifetime_s, expires_ms) = world.token_expiry(Vendor::Hubspot, &account);
             grants.refresh(Vendor::Hubspot, client, token, rotate, lifetime_s, expires_ms)
         }
-        _ => return Err(refused("BAD_GRANT_TYPE", "missing or unknown grant type", "unsupported_grant_type")),
+        _ => {
+            return Err(refused("BAD_GRANT_TYPE", "missing or unknown grant type", "unsupported_grant_type"));
+        }
     };
     match granted {
         Ok(tokens) => Ok(Reply::json(200, &wire(&tokens))),
         Err(Refusal::Code) => Err(refused("BAD_AUTH_CODE", "missing or unknown auth code", "invalid_grant")),
-        Err(Refusal::RedirectUri) => {
-            Err(refused("BAD_REDIRECT_URI", "redirect URI does not match the one the code was issued for", "invalid_grant"))
-        }
+        Err(Refusal::RedirectUri) => Err(refused(
+            "BAD_REDIRECT_URI",
+            "redirect URI does not match the one the code was issued for",
+            "invalid_grant",
+        )),
         Err(Refusal::RefreshToken) => {
             Err(refused("BAD_REFRESH_TOKEN", "missing or invalid refresh token", "invalid_grant"))
         }
@@ -167,7 +173,12 @@ fn access_token(token: &str, world: &World) -> Outcome {
 
 fn refresh_token(token: &str, world: &World) -> Outcome {
     let Some(account) = write(&world.grants).refresh_account(Vendor::Hubspot, token) else {
-        return Err(errors::detailed(404, "OBJECT_NOT_FOUND", "missing or unknown refresh token", &json!({})));
+        return Err(errors::detailed(
+            404,
+            "OBJECT_NOT_FOUND",
+            "missing or unknown refresh token",
+            &json!({}),
+        ));
     };
     let portal_id = read(&world.hubspot(&account)).portal_id;
     Ok(Reply::json(

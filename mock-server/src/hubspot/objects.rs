@@ -64,7 +64,9 @@ fn list(request: &Request, account: &Account, object: &str) -> Outcome {
     let limit = paging::limit(request, 10, 100)?;
     let from: u64 = match request.param("after").filter(|after| !after.is_empty()) {
         None => 0,
-        Some(after) => after.parse().map_err(|_| errors::invalid(&format!("Invalid paging cursor: {after}")))?,
+        Some(after) => {
+            after.parse().map_err(|_| errors::invalid(&format!("Invalid paging cursor: {after}")))?
+        }
     };
     let archived = request.param("archived") == Some("true");
     let wanted = objects.wanted(request.list("properties"));
@@ -140,8 +142,12 @@ fn write_associations(
     for (_, other) in associated {
         let to = account.side(*other);
         let Some(others) = account.object(*other) else { continue };
-        let mut live =
-            account.links.of((at, record.id), *other).iter().filter(|link| others.live(link.to).is_some()).peekable();
+        let mut live = account
+            .links
+            .of((at, record.id), *other)
+            .iter()
+            .filter(|link| others.live(link.to).is_some())
+            .peekable();
         if live.peek().is_none() {
             continue;
         }
@@ -338,7 +344,11 @@ fn associations(account: &mut Account, at: TypeIndex, body: &Map<String, Value>)
 /// 400 for a kind of association that does not start at this object.
 pub fn bad_kind(account: &Account, at: TypeIndex, kind: LinkType) -> Reply {
     let name = account.side(at).0.to_uppercase();
-    errors::invalid(&format!("invalid association type {} of category {} for {name}", kind.id, kind.category()))
+    errors::invalid(&format!(
+        "invalid association type {} of category {} for {name}",
+        kind.id,
+        kind.category()
+    ))
 }
 
 /// An id written as a text or a number.

@@ -31,7 +31,8 @@ pub fn seeded(seed: u64) -> Vec<Value> {
             });
             if index % 3 == 0 {
                 let team = rng.pick(words::COMPANY_TAILS);
-                owner["teams"] = json!([{ "id": (178_588 + index).to_string(), "name": team, "primary": true }]);
+                owner["teams"] =
+                    json!([{ "id": (178_588 + index).to_string(), "name": team, "primary": true }]);
             }
             if archived && let Some(owner) = owner.as_object_mut() {
                 owner.shift_remove("userId");
@@ -53,7 +54,8 @@ pub fn answer(request: &Request, account: &Account, below: &[&str]) -> Outcome {
             let limit = paging::limit(request, 100, 500)?;
             let email = request.param("email").map(str::to_lowercase);
             let after: u64 = request.param("after").and_then(|after| after.parse().ok()).unwrap_or(0);
-            let number = |owner: &Value| owner["id"].as_str().and_then(|id| id.parse::<u64>().ok()).unwrap_or(0);
+            let number =
+                |owner: &Value| owner["id"].as_str().and_then(|id| id.parse::<u64>().ok()).unwrap_or(0);
             let mut shown = shown
                 .filter(|owner| email.as_deref().is_none_or(|email| owner["email"].as_str() == Some(email)))
                 .filter(|owner| number(owner) >= after);

@@ -111,7 +111,8 @@ fn seeded(id: &str, label: &str, order: i64, stages: &[(&str, &str, &[(&str, &st
 /// The deal pipelines of every account.
 pub fn of_deals() -> Vec<Pipeline> {
     let open = |probability: &'static str| [("isClosed", "false"), ("probability", probability)];
-    let (won, lost) = ([("isClosed", "true"), ("probability", "1.0")], [("isClosed", "true"), ("probability", "0.0")]);
+    let (won, lost) =
+        ([("isClosed", "true"), ("probability", "1.0")], [("isClosed", "true"), ("probability", "0.0")]);
     vec![
         seeded(
             "default",
@@ -192,7 +193,8 @@ pub fn answer(request: &Request, account: &RwLock<Account>, object: &str, rest: 
 
 fn total(account: &Account) -> u64 {
     let pipelines = account.pipelines.values().flatten();
-    pipelines.map(|pipeline| 1 + pipeline.stages.len() as u64).sum::<u64>() + crate::clock::now_ms().unsigned_abs() % 900_000
+    pipelines.map(|pipeline| 1 + pipeline.stages.len() as u64).sum::<u64>()
+        + crate::clock::now_ms().unsigned_abs() % 900_000
 }
 
 fn check_unused(account: &Account, at: TypeIndex, rest: &[&str]) -> Result<(), Reply> {
@@ -202,9 +204,11 @@ fn check_unused(account: &Account, at: TypeIndex, rest: &[&str]) -> Result<(), R
         [_, "stages", stage] => (&["dealstage", "hs_pipeline_stage"], stage),
         _ => return Ok(()),
     };
-    let used = objects.records.values().filter(|record| record.archived_ms.is_none()).any(|record| {
-        names.iter().any(|name| objects.value(record, name) == Some(id))
-    });
+    let used = objects
+        .records
+        .values()
+        .filter(|record| record.archived_ms.is_none())
+        .any(|record| names.iter().any(|name| objects.value(record, name) == Some(id)));
     if used { Err(errors::invalid(&format!("{id} is still in use"))) } else { Ok(()) }
 }
 
@@ -219,7 +223,9 @@ fn show(pipelines: &[Pipeline], rest: &[&str]) -> Outcome {
             json!({ "results": live.map(Pipeline::to_wire).collect::<Vec<_>>() })
         }
         [id] => find(id)?.to_wire(),
-        [id, "stages"] => json!({ "results": find(id)?.stages.iter().map(Stage::to_wire).collect::<Vec<_>>() }),
+        [id, "stages"] => {
+            json!({ "results": find(id)?.stages.iter().map(Stage::to_wire).collect::<Vec<_>>() })
+        }
         [id, "stages", stage] => {
             let found = find(id)?.stages.iter().find(|known| known.id == *stage);
             found.ok_or_else(|| errors::not_found(stage))?.to_wire()
@@ -242,8 +248,9 @@ fn new_stage(body: &Map<String, Value>, id: u64, default_order: i64) -> Result<S
     let now = now_ms();
     let mut facts = body.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(probability) = facts.get("probability").and_then(Value::as_str) {
-        let probability: f64 =
-            probability.parse().map_err(|_| errors::invalid(&format!("{probability} is not a probability")))?;
+        let probability: f64 = probability
+            .parse()
+            .map_err(|_| errors::invalid(&format!("{probability} is not a probability")))?;
         let closed = probability == 0.0 || (probability - 1.0).abs() < f64::EPSILON;
         facts.entry("isClosed").or_insert_with(|| json!(closed.to_string()));
     }
@@ -340,7 +347,11 @@ fn change(
         ("DELETE", ["stages", stage_id]) => {
             let before = pipeline.stages.len();
             pipeline.stages.retain(|stage| stage.id != *stage_id);
-            if before == pipeline.stages.len() { Err(errors::not_found(stage_id)) } else { Ok(Reply::empty(204)) }
+            if before == pipeline.stages.len() {
+                Err(errors::not_found(stage_id))
+            } else {
+                Ok(Reply::empty(204))
+            }
         }
         _ => Err(errors::bad_method()),
     }

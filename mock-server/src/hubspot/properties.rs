@@ -20,7 +20,9 @@ pub fn answer(request: &Request, account: &RwLock<Account>, object: &str, rest: 
             let account = read(account);
             let at = account.type_of(object).ok_or_else(|| unknown_object(object))?;
             let found = account.object(at).and_then(|objects| objects.property(name));
-            found.map(|property| Reply::json(200, &to_wire(&account, at, property))).ok_or_else(|| missing(name))
+            found
+                .map(|property| Reply::json(200, &to_wire(&account, at, property)))
+                .ok_or_else(|| missing(name))
         }
         ("POST", []) => {
             let property = from_body(&objects::object_body(request)?)?;
@@ -62,7 +64,8 @@ pub fn answer(request: &Request, account: &RwLock<Account>, object: &str, rest: 
             for name in super::batch::inputs(&body, 100)?.iter().filter_map(|input| input["name"].as_str()) {
                 match account.object(at).and_then(|objects| objects.property(name)) {
                     Some(property) => {
-                        results.push(serde_json::to_vec(&to_wire(&account, at, property)).unwrap_or_default());
+                        results
+                            .push(serde_json::to_vec(&to_wire(&account, at, property)).unwrap_or_default());
                     }
                     None => lost.push(name.to_owned()),
                 }
@@ -156,7 +159,8 @@ pub fn from_body(body: &Map<String, Value>) -> Result<Property, Reply> {
         )));
     }
     let kind_name = text("type").unwrap_or_default();
-    let kind = Kind::of(kind_name).ok_or_else(|| errors::invalid(&format!("{kind_name} is not a property type")))?;
+    let kind =
+        Kind::of(kind_name).ok_or_else(|| errors::invalid(&format!("{kind_name} is not a property type")))?;
     let now = now_ms();
     let mut property = Property {
         name: name.to_owned(),

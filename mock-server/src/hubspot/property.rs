@@ -119,7 +119,8 @@ impl Property {
         let (kind, field_type) = cells.next()?.split_once(' ')?;
         let group = cells.next().unwrap_or("").to_owned();
         let flags = cells.next().unwrap_or("");
-        let choices = cells.next().unwrap_or("").split(',').map(str::trim).filter(|choice| !choice.is_empty());
+        let choices =
+            cells.next().unwrap_or("").split(',').map(str::trim).filter(|choice| !choice.is_empty());
         let choices = choices.map(|choice| {
             let (value, label) = choice.split_once('=').unwrap_or((choice, choice));
             Choice { label: label.to_owned(), value: value.to_owned(), hidden: false }
@@ -230,7 +231,10 @@ impl Property {
             },
             Kind::Bool => match text.to_lowercase().as_str() {
                 flag @ ("true" | "false") => Ok(Some(flag.to_owned())),
-                _ => refused("INVALID_BOOLEAN", format!("{text} was not one of the allowed options: [true, false]")),
+                _ => refused(
+                    "INVALID_BOOLEAN",
+                    format!("{text} was not one of the allowed options: [true, false]"),
+                ),
             },
             Kind::Date => self.check_date(&text),
             Kind::Datetime => match text.parse::<i64>().ok().or_else(|| parse(&text)) {
@@ -307,7 +311,11 @@ mod tests {
             ("s | S | enumeration checkbox | | | a, b=Bee", json!("a;b"), Ok(Some("a;b"))),
         ];
         for (line, value, expected) in rows {
-            assert_eq!(checked(line, value.clone()), expected.map(|kept| kept.map(str::to_owned)), "{line} {value}");
+            assert_eq!(
+                checked(line, value.clone()),
+                expected.map(|kept| kept.map(str::to_owned)),
+                "{line} {value}"
+            );
         }
     }
 }

@@ -112,7 +112,13 @@ pub struct Wanted(Vec<(Vec<u8>, usize)>);
 
 impl Objects {
     /// An object without records.
-    pub fn new(name: &str, singular: &str, type_id: &str, first_id: u64, properties: Vec<Property>) -> Objects {
+    pub fn new(
+        name: &str,
+        singular: &str,
+        type_id: &str,
+        first_id: u64,
+        properties: Vec<Property>,
+    ) -> Objects {
         Objects {
             name: name.to_owned(),
             singular: singular.to_owned(),
@@ -122,7 +128,11 @@ impl Objects {
             required: Vec::new(),
             searchable: Vec::new(),
             custom: None,
-            columns: properties.iter().enumerate().map(|(at, property)| (property.name.clone(), at)).collect(),
+            columns: properties
+                .iter()
+                .enumerate()
+                .map(|(at, property)| (property.name.clone(), at))
+                .collect(),
             properties,
             system: System::default(),
             records: BTreeMap::new(),
@@ -223,7 +233,7 @@ impl Objects {
     }
 
     fn index(&mut self, record: &Record) {
-        for (column, property) in self.properties.iter().enumerate().filter(|(_, property)| property.unique) {
+        for (column, _) in self.properties.iter().enumerate().filter(|(_, property)| property.unique) {
             if let Some(value) = record.get(column) {
                 self.unique.entry(column).or_default().insert(value.to_lowercase(), record.id);
             }

@@ -56,8 +56,11 @@ pub fn answer(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Ou
 fn to_wire(account: &Account, objects: &Objects) -> Value {
     let standard = Custom::default();
     let custom = objects.custom.as_ref().unwrap_or(&standard);
-    let qualified =
-        if custom.fully_qualified.is_empty() { objects.singular.to_uppercase() } else { custom.fully_qualified.clone() };
+    let qualified = if custom.fully_qualified.is_empty() {
+        objects.singular.to_uppercase()
+    } else {
+        custom.fully_qualified.clone()
+    };
     json!({
         "id": objects.type_id.rsplit('-').next().unwrap_or_default(),
         "objectTypeId": objects.type_id,
@@ -91,17 +94,26 @@ fn create(account: &mut Account, body: &Map<String, Value>) -> Outcome {
     let fits = name.starts_with(|ch: char| ch.is_ascii_alphabetic())
         && name.chars().all(|ch| ch.is_ascii_alphanumeric() || ch == '_');
     if !fits {
-        return Err(errors::invalid("name must begin with a letter and hold only letters, digits and underscores"));
+        return Err(errors::invalid(
+            "name must begin with a letter and hold only letters, digits and underscores",
+        ));
     }
     if account.type_of(&name).is_some() {
-        return Err(errors::error(409, "OBJECT_ALREADY_EXISTS", &format!("An object named {name} exists already")));
+        return Err(errors::error(
+            409,
+            "OBJECT_ALREADY_EXISTS",
+            &format!("An object named {name} exists already"),
+        ));
     }
-    let label = |which: &str| body.get("labels").and_then(|labels| labels[which].as_str()).unwrap_or(&name).to_owned();
+    let label = |which: &str| {
+        body.get("labels").and_then(|labels| labels[which].as_str()).unwrap_or(&name).to_owned()
+    };
     let labels = (label("singular"), label("plural"));
     let given = body.get("properties").and_then(Value::as_array).into_iter().flatten();
     let properties: Result<Vec<Property>, Reply> = given
         .map(|property| {
-            let fields = property.as_object().ok_or_else(|| errors::bad_json("properties must be objects"))?;
+            let fields =
+                property.as_object().ok_or_else(|| errors::bad_json("properties must be objects"))?;
             properties::from_body(fields)
         })
         .collect();
@@ -172,7 +184,8 @@ fn change(account: &mut Account, name: &str, body: &Map<String, Value>) -> Outco
             }
         }
     }
-    objects.required = texts(body, "requiredProperties").unwrap_or_else(|| std::mem::take(&mut objects.required));
+    objects.required =
+        texts(body, "requiredProperties").unwrap_or_else(|| std::mem::take(&mut objects.required));
     objects.searchable =
         texts(body, "searchableProperties").unwrap_or_else(|| std::mem::take(&mut objects.searchable));
     let objects = account.object(at).ok_or_else(|| errors::not_found(name))?;

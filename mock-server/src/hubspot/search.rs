@@ -60,7 +60,9 @@ pub fn answer(request: &Request, account: &RwLock<Account>, object: &str, lag_ms
     let objects = account.object(at).ok_or_else(|| unknown_object(object))?;
     let limit = whole(&body, "limit", 10)?;
     if limit > MAX_LIMIT {
-        return Err(errors::invalid(&format!("Invalid input: limit must be less than or equal to {MAX_LIMIT}")));
+        return Err(errors::invalid(&format!(
+            "Invalid input: limit must be less than or equal to {MAX_LIMIT}"
+        )));
     }
     let offset = whole(&body, "after", 0)?;
     if offset + limit > WINDOW {
@@ -132,7 +134,11 @@ fn names(body: &Map<String, Value>, name: &str) -> Vec<String> {
     list.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn groups(account: &Account, objects: &Objects, body: &Map<String, Value>) -> Result<Vec<Vec<Condition>>, Reply> {
+fn groups(
+    account: &Account,
+    objects: &Objects,
+    body: &Map<String, Value>,
+) -> Result<Vec<Vec<Condition>>, Reply> {
     let none = Vec::new();
     let groups = match body.get("filterGroups") {
         None | Some(Value::Null) => &none,
@@ -145,7 +151,8 @@ fn groups(account: &Account, objects: &Objects, body: &Map<String, Value>) -> Re
     let mut all = Vec::new();
     let mut count = 0;
     for group in groups {
-        let filters = group["filters"].as_array().ok_or_else(|| errors::bad_json("filters must be an array"))?;
+        let filters =
+            group["filters"].as_array().ok_or_else(|| errors::bad_json("filters must be an array"))?;
         if filters.len() > 6 {
             return Err(errors::invalid("a max of 6 filters per filterGroup is allowed"));
         }
@@ -167,7 +174,10 @@ fn condition(account: &Account, objects: &Objects, filter: &Value) -> Result<Con
         Some(other) => Subject::Associated(account.type_of(other).ok_or_else(|| unknown_object(other))?),
         None => {
             let column = objects.column(name).ok_or_else(|| unknown_property(name))?;
-            Subject::Column(column, objects.properties.get(column).map_or(Kind::Text, |property| property.kind))
+            Subject::Column(
+                column,
+                objects.properties.get(column).map_or(Kind::Text, |property| property.kind),
+            )
         }
     };
     let read = |value: &Value| -> Result<Operand, Reply> {
@@ -237,15 +247,21 @@ fn operand(subject: &Subject, name: &str, text: &str) -> Result<Operand, Reply> 
     })
 }
 
-fn holds(account: &Account, at: TypeIndex, objects: &Objects, record: &Record, condition: &Condition) -> bool {
+fn holds(
+    account: &Account,
+    at: TypeIndex,
+    objects: &Objects,
+    record: &Record,
+    condition: &Condition,
+) -> bool {
     match &condition.subject {
         Subject::Associated(other) => {
             let live = |id: u64| account.object(*other).is_some_and(|others| others.live(id).is_some());
             let links = account.links.of((at, record.id), *other);
             let any = |operands: &[Operand]| {
-                links.iter().any(|link| {
-                    live(link.to) && operands.contains(&Operand::Text(link.to.to_string()))
-                })
+                links
+                    .iter()
+                    .any(|link| live(link.to) && operands.contains(&Operand::Text(link.to.to_string())))
             };
             match &condition.test {
                 Test::Is(operands) => any(operands),
@@ -268,7 +284,8 @@ fn satisfies(value: Option<&str>, kind: Kind, is_id: bool, test: &Test) -> bool 
         Test::HasNot => return value.is_none(),
         Test::IsNot(operands) => {
             // A record without the value is not equal to it.
-            return value.is_none_or(|value| !operands.iter().any(|operand| equal(value, kind, is_id, operand)));
+            return value
+                .is_none_or(|value| !operands.iter().any(|operand| equal(value, kind, is_id, operand)));
         }
         Test::NoToken(token) => return value.is_none_or(|value| !contains_token(value, token)),
         _ => {}
@@ -313,7 +330,9 @@ fn number_of(value: &str, kind: Kind) -> Option<f64> {
 fn contains_token(value: &str, token: &str) -> bool {
     let value = value.to_lowercase();
     crate::faults::glob(token, &value)
-        || value.split(|ch: char| !ch.is_alphanumeric()).any(|word| !word.is_empty() && crate::faults::glob(token, word))
+        || value
+            .split(|ch: char| !ch.is_alphanumeric())
+            .any(|word| !word.is_empty() && crate::faults::glob(token, word))
         || value.split(char::is_whitespace).any(|word| crate::faults::glob(token, word))
 }
 
@@ -345,7 +364,8 @@ fn sort(objects: &Objects, body: &Map<String, Value>) -> Result<Option<Sort>, Re
             None => (text.as_str(), false),
         },
         other => {
-            let name = other["propertyName"].as_str().ok_or_else(|| errors::bad_json("sorts.propertyName"))?;
+            let name =
+                other["propertyName"].as_str().ok_or_else(|| errors::bad_json("sorts.propertyName"))?;
             (name, other["direction"].as_str() == Some("DESCENDING"))
         }
     };
@@ -394,7 +414,9 @@ enum Key {
 impl Key {
     fn of(value: &str, kind: Kind) -> Key {
         match kind {
-            Kind::Number | Kind::Date | Kind::Datetime => Key::Number(number_of(value, kind).unwrap_or(f64::MAX)),
+            Kind::Number | Kind::Date | Kind::Datetime => {
+                Key::Number(number_of(value, kind).unwrap_or(f64::MAX))
+            }
             _ => Key::Text(value.to_lowercase()),
         }
     }

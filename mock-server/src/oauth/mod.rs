@@ -170,7 +170,8 @@ impl Grants {
     /// The account that a refresh token belongs or belonged to; tokens `test-refresh-<account>` always exist.
     pub fn refresh_account(&mut self, vendor: Vendor, token: &str) -> Option<String> {
         if !self.refresh.contains_key(token) {
-            let account = token.strip_prefix("test-refresh-").filter(|account| !account.is_empty())?.to_owned();
+            let account =
+                token.strip_prefix("test-refresh-").filter(|account| !account.is_empty())?.to_owned();
             let refresh = Refresh { vendor, account, client: None, alive: true };
             self.refresh.insert(token.to_owned(), refresh);
         }
@@ -304,9 +305,8 @@ impl Grants {
 /// A page on which a person picks the account to connect.
 pub fn consent_page(request: &Request, vendor: &str) -> Reply {
     let query = request.raw_query.as_deref().unwrap_or("").replace('&', "&amp;").replace('"', "&quot;");
-    let button = |account: &str, says: &str| {
-        format!("<p><a href=\"?{query}&amp;mock_user={account}\">{says}</a></p>")
-    };
+    let button =
+        |account: &str, says: &str| format!("<p><a href=\"?{query}&amp;mock_user={account}\">{says}</a></p>");
     let page = format!(
         "<html><head><title>{vendor} (mock)</title></head><body><h1>Connect to {vendor} (mock)</h1>{}{}</body></html>",
         button("demo", "Allow access to the demo account"),

@@ -131,9 +131,10 @@ fn instead(fault: &Kind, vendor: Vendor) -> Option<Result<Reply, Dropped>> {
             }
             Ok(after(reply, retry_after_s))
         }
-        Kind::NotJson { status } => {
-            Ok(Reply::html(*status, "<!DOCTYPE html>\n<html><body><h1>Something went wrong</h1></body></html>"))
-        }
+        Kind::NotJson { status } => Ok(Reply::html(
+            *status,
+            "<!DOCTYPE html>\n<html><body><h1>Something went wrong</h1></body></html>",
+        )),
         Kind::ExpiredToken => Ok(error(vendor, 401)),
         Kind::DropBefore => Err(Dropped),
         _ => return None,
