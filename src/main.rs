@@ -1,2 +1,327 @@
 //! The `crosswalk` program.
-fn main() {}
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use crosswalk::access::{self, Access};
+use crosswalk::admin::{self, DemoConnection};
+use crosswalk::config::{self, LogFormat, Settings};
+use crosswalk::contract::{self, Contract};
+use crosswalk::edge::{Arriving, Gate, Server};
+use crosswalk::error::{self, Kind};
+use crosswalk::model::{Answer, Context, Secret};
+use crosswalk::observe;
+use crosswalk::storage::{Location, Store, keyfile};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often the last use of API keys is written down.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// One API in front of many CRMs.
+#[derive(Debug, Parser)]
+#[command(name = "crosswalk", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The settings file (TOML).
+    #[arg(long, global = true, value_name = "FILE", env = "CROSSWALK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the database and key file live.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the API.
+    Serve {
+        #[command(flatten)]
+        doors: Doors,
+        /// Print a settings file with every setting explained, and end.
+        #[arg(long)]
+        print_config: bool,
+    },
+    /// Start mock CRMs and a gateway connected to them; nothing else is needed.
+    Demo {
+        #[command(flatten)]
+        doors: Doors,
+        /// Where the mock CRMs listen; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+        mock_listen: SocketAddr,
+    },
+    /// Bring the database's layout up to date.
+    Migrate,
+    /// Print the API's contract as JSON.
+    Openapi,
+    #[command(flatten)]
+    Admin(admin::Command),
+}
+
+/// What comes in and where it goes.
+#[derive(Debug, Args)]
+struct Doors {
+    /// Where calls are accepted; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Call a connector elsewhere; may be repeated.
+    #[arg(long, value_name = "SERVICE=URL")]
+    base_url: Vec<String>,
+}
+
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("crosswalk: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crosswalk: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Outcome {
+    let Arguments { verb, config, data } = arguments;
+    let load = |doors: &Doors| settings(config.as_deref(), data.as_deref(), doors);
+    let none = Doors { listen: None, base_url: Vec::new() };
+    match verb {
+        Verb::Serve { print_config: true, .. } => say(&config::commented()),
+        Verb::Serve { doors, .. } => {
+            let settings = load(&doors)?;
+            observe::start(&settings.log);
+            let store = open(&settings).await?;
+            let running = start(settings, store).await?;
+            tracing::info!(url = running.url, "ready");
+            running.until_stopped().await;
+            Ok(())
+        }
+        Verb::Demo { doors, mock_listen } => demo(load, doors, mock_listen, data.is_none()).await,
+        Verb::Migrate => {
+            let settings = load(&none)?;
+            open(&settings).await?.close().await;
+            say(&format!("{} is up to date\n", settings.database_path().display()))
+        }
+        Verb::Openapi => say(&format!("{:#}\n", contract::document())),
+        Verb::Admin(command) => {
+            let store = open(&load(&none)?).await?;
+            let done = admin::run(command, &store, &connectors, &mut io::stdin(), &mut io::stdout()).await;
+            store.close().await;
+            Ok(done?)
+        }
+    }
+}
+
+fn say(text: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn settings(file: Option<&Path>, data: Option<&Path>, doors: &Doors) -> Result<Settings, config::Faults> {
+    let mut flags: Vec<(&str, String)> = Vec::new();
+    flags.extend(data.map(|data| ("data_dir", data.display().to_string())));
+    flags.extend(doors.listen.map(|listen| ("listen", listen.to_string())));
+    flags.extend(doors.base_url.iter().map(|pair| ("base_urls", pair.clone())));
+    let loaded = config::load(file, std::env::vars(), &flags)?;
+    for warning in loaded.warnings {
+        eprintln!("crosswalk: {warning}");
+    }
+    Ok(loaded.settings)
+}
+
+/// Opens the database; its folder and the master key are made at the first start.
+async fn open(settings: &Settings) -> Result<Store, Box<dyn Error + Send + Sync>> {
+    for file in [settings.database_path(), settings.master_key_path()] {
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+    }
+    let variable = std::env::var(keyfile::VARIABLE).ok();
+    let master = keyfile::master_key(variable.as_deref(), &settings.master_key_path())?;
+    Ok(Store::open(Location::File(&settings.database_path()), master).await?)
+}
+
+/// Which connectors there are, and which settings their connections need.
+fn connectors(service: &str) -> Option<&'static [String]> {
+    matches!(service, "hubspot" | "pipedrive").then_some(&[])
+}
+
+/// What calls share.
+struct Rooms {
+    access: Access,
+    store: Store,
+}
+
+async fn answer(rooms: Arc<Rooms>, context: Context, key: Secret, call: Arriving) -> error::Result<Answer> {
+    rooms.access.authenticate(Some(key.expose()), context.app.as_str()).await?;
+    let call = call.call().await?;
+    let says = format!("No connector answers {} yet.", call.operation);
+    Err(error::Error::new(Kind::ConnectorNotFoundError, says))
+}
+
+/// A gateway at work.
+struct Running {
+    url: String,
+    rooms: Arc<Rooms>,
+    stop: CancellationToken,
+    served: tokio::task::JoinHandle<crosswalk::edge::Drained>,
+}
+
+async fn start(settings: Settings, store: Store) -> Result<Running, Box<dyn Error + Send + Sync>> {
+    let settings = Arc::new(settings);
+    let rooms = Arc::new(Rooms { access: Access::new(store.clone(), access::Settings::default()), store });
+    let contract = Arc::new(Contract::load()?);
+    let warming = Arc::clone(&contract);
+    tokio::task::spawn_blocking(move || warming.warm()).await??;
+    let gate = Gate::open(&settings).await?;
+    let url = gate.url();
+    let answering = Arc::clone(&rooms);
+    let handler = move |context, key, call| answer(Arc::clone(&answering), context, key, call);
+    let server = Server::new(&gate, settings, contract, handler)?;
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(gate.serve(server, stop.clone()));
+    Ok(Running { url, rooms, stop, served })
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
+    async fn until_stopped(self) {
+        let Running { rooms, stop, served, .. } = self;
+        let signals = async {
+            let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
+                signal(SignalKind::terminate()),
+                signal(SignalKind::interrupt()),
+                signal(SignalKind::hangup()),
+            ) else {
+                tracing::error!("signals cannot be listened to");
+                return;
+            };
+            let mut note = tokio::time::interval(NOTE_EVERY);
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                    // The edge reads certificates again.
+                    _ = hangup.recv() => continue,
+                    _ = note.tick() => {
+                        noted(rooms.access.flush().await);
+                        continue;
+                    }
+                }
+                if stop.is_cancelled() {
+                    tracing::warn!("stopped at once");
+                    std::process::exit(130);
+                }
+                tracing::info!("stopping: calls at work finish");
+                stop.cancel();
+            }
+        };
+        let drained = tokio::select! {
+            () = signals => None,
+            drained = served => drained.ok(),
+        };
+        noted(rooms.access.flush().await);
+        rooms.store.close().await;
+        if let Some(drained) = drained.filter(|drained| drained.unfinished_calls > 0) {
+            tracing::warn!(calls = drained.unfinished_calls, "stopped with calls still at work");
+        }
+    }
+}
+
+fn noted(flushed: error::Result<()>) {
+    if let Err(error) = flushed {
+        tracing::warn!(source = error.log_source(), "the last use of API keys could not be written down");
+    }
+}
+
+/// Mock CRMs, and a gateway connected to them.
+async fn demo(
+    load: impl Fn(&Doors) -> Result<Settings, config::Faults>,
+    doors: Doors,
+    mock_listen: SocketAddr,
+    temporary: bool,
+) -> Outcome {
+    let mut settings = load(&doors)?;
+    settings.log.format = LogFormat::Text;
+    observe::start(&settings.log);
+    let folder = temporary.then(Folder::new).transpose()?;
+    if let Some(Folder(path)) = &folder {
+        settings.data_dir.clone_from(path);
+    }
+    let mock = mock_server::start(mock_listen, mock_server::Options::default())
+        .await
+        .map_err(|error| format!("mock CRMs on {mock_listen}: {error}"))?;
+    for service in SERVICES {
+        let url = format!("{}/{service}", mock.base_url()).parse()?;
+        settings.base_urls.entry(service.to_owned()).or_insert(url);
+    }
+    settings.private_ranges.push("127.0.0.0/8".parse()?);
+    let store = open(&settings).await?;
+    let connections = SERVICES.map(|service| {
+        let named = |what: &str| format!("demo-{service}-{what}");
+        DemoConnection::oauth(service, &named("refresh"), &named("client"), &named("secret"))
+    });
+    admin::seed_demo(&store, &connectors, &connections).await?;
+    let running = start(settings, store).await?;
+    say(&tour(&running.url, mock.base_url()))?;
+    running.until_stopped().await;
+    mock.stop().await;
+    Ok(())
+}
+
+/// The demo's connectors.
+const SERVICES: [&str; 2] = ["hubspot", "pipedrive"];
+
+fn tour(gateway: &str, mock: &str) -> String {
+    let headers = format!(
+        "-H 'Authorization: Bearer {}' -H 'x-apideck-app-id: {}' -H 'x-apideck-consumer-id: {}'",
+        admin::demo::KEY,
+        admin::demo::APP,
+        admin::demo::CONSUMER
+    );
+    format!(
+        "\nCall it, for example:\n\n\
+         curl -s {headers} -H 'x-apideck-service-id: hubspot' '{gateway}/crm/contacts?limit=2'\n\n\
+         curl -s {headers} -H 'x-apideck-service-id: pipedrive' '{gateway}/crm/opportunities?limit=2&sort[by]=updated_at&sort[direction]=desc' -g\n\n\
+         curl -s {headers} -H 'x-apideck-service-id: hubspot' -H 'Content-Type: application/json' \
+         -d '{{\"first_name\":\"Ada\",\"last_name\":\"Lovelace\",\"emails\":[{{\"email\":\"ada@example.com\"}}]}}' '{gateway}/crm/contacts'\n\n\
+         The API's contract is at {gateway}/openapi/crm.json. Ctrl-C ends the demo.\n\n\
+         ready gateway={gateway} mock={mock}\n"
+    )
+}
+
+/// A folder that is gone with its holder.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Folder> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = std::env::temp_dir().join(format!("crosswalk-demo-{}", uuid::Uuid::now_v7()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -246,11 +246,10 @@ pub fn commented() -> String {
             let _ = write!(text, "\n[{table}]\n");
             section = table;
         }
-        let _ = write!(
-            text,
-            "\n# {}\n# Unit: {}. Example: {}\n# {key} = {}\n",
-            row.about, row.unit, row.example, row.default
-        );
+        let _ = match row.default {
+            "none" => write!(text, "\n# {}\n# Unit: {}. Not set by default.\n# {key} = {}\n", row.about, row.unit, row.example),
+            set => write!(text, "\n# {}\n# Unit: {}. Example: {}\n# {key} = {set}\n", row.about, row.unit, row.example),
+        };
     }
     text
 }
@@ -272,15 +271,16 @@ mod tests {
 
     #[test]
     fn the_printed_file_says_the_defaults() {
-        let commented = commented();
+        let mut section = String::new();
         let mut uncommented = String::new();
-        for line in commented.lines() {
-            let setting = line.strip_prefix("# ").filter(|rest| {
-                rest.split_once(" = ").is_some_and(|(key, value)| {
-                    value != "none" && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-                })
-            });
-            uncommented.push_str(setting.unwrap_or(line));
+        for line in commented().lines() {
+            if let Some(table) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                section = format!("{table}.");
+            }
+            let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
+            let row = key.and_then(|key| TABLE.iter().find(|row| row.key == format!("{section}{key}")));
+            let is_default = row.is_some_and(|row| row.default != "none");
+            uncommented.push_str(if is_default { &line[2..] } else { line });
             uncommented.push('\n');
         }
         assert!(uncommented.contains("\nbody_bytes = 1048576\n"), "{uncommented}");

@@ -20,9 +20,13 @@ impl Error {
     }
 }
 
-/// Reads the document and the rules of its operations.
-pub(super) fn read(yaml: &str) -> Result<(Value, Vec<Rules>), Error> {
-    let document: Value = serde_saphyr::from_str(yaml).map_err(|error| Error::new(error.to_string()))?;
+/// Parses a document.
+pub(super) fn parse(yaml: &str) -> Result<Value, Error> {
+    serde_saphyr::from_str(yaml).map_err(|error| Error::new(error.to_string()))
+}
+
+/// Reads the rules of a document's operations.
+pub(super) fn read(document: &Value) -> Result<Vec<Rules>, Error> {
     let mut rules = Vec::new();
     let paths =
         document.get("paths").and_then(Value::as_object).ok_or_else(|| Error::new("it has no paths"))?;
@@ -35,12 +39,12 @@ pub(super) fn read(yaml: &str) -> Result<(Value, Vec<Rules>), Error> {
                 operation: named(name).ok_or_else(|| Error::new(format!("{name} is unknown")))?,
                 path: path.clone(),
                 method,
-                parameters: parameters(&document, operation)?,
-                body: body_schema(&document, operation, name)?,
+                parameters: parameters(document, operation)?,
+                body: body_schema(document, operation, name)?,
             });
         }
     }
-    Ok((document, rules))
+    Ok(rules)
 }
 
 fn named(name: &str) -> Option<Operation> {

@@ -7,8 +7,11 @@ pub mod body;
 mod document;
 pub mod parameter;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::Method;
+use serde_json::Value;
 
 use crate::model::{Operation, Resource, Verb};
 
@@ -17,6 +20,12 @@ pub use parameter::Parameters;
 
 /// The OpenAPI document as written.
 pub const YAML: &str = include_str!("../../openapi/crm.yaml");
+
+/// The OpenAPI document, parsed. Null if the embedded text were no YAML, which [`Contract::load`] tells.
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::parse(YAML).unwrap_or_default());
+    &DOCUMENT
+}
 
 /// What the contract says about one operation.
 #[derive(Debug)]
@@ -45,12 +54,12 @@ impl Contract {
     ///
     /// Errors: a document that names an operation twice, or an unknown one, or has a dangling reference.
     pub fn load() -> Result<Contract, Error> {
-        Contract::parse(YAML)
+        Contract::of(document())
     }
 
-    /// Reads a contract from its YAML text.
-    pub fn parse(yaml: &str) -> Result<Contract, Error> {
-        let (document, read) = document::read(yaml)?;
+    /// Reads a contract from its document.
+    pub fn of(document: &Value) -> Result<Contract, Error> {
+        let read = document::read(document)?;
         let mut rules: Vec<Option<Rules>> = Vec::new();
         rules.resize_with(Resource::ALL.len() * Verb::ALL.len(), || None);
         for rule in read {
@@ -129,12 +138,15 @@ mod tests {
 
     #[test]
     fn faults_of_the_document_are_told() {
+        let parse = |yaml: &str| Contract::of(&document::parse(yaml).unwrap());
+        assert!(document::parse("a: [").is_err());
+        assert!(Contract::of(&Value::Null).is_err());
         let unknown = "paths: { /crm/x: { get: { x-operation: x.list } } }";
-        assert!(Contract::parse(unknown).unwrap_err().to_string().contains("x.list"));
+        assert!(parse(unknown).unwrap_err().to_string().contains("x.list"));
         let dangling = "paths: { /crm/notes: { get: { x-operation: notes.list, parameters: [{ $ref: '#/components/parameters/no' }] } } }";
-        assert!(Contract::parse(dangling).unwrap_err().to_string().contains("parameters/no"));
+        assert!(parse(dangling).unwrap_err().to_string().contains("parameters/no"));
         let twice =
             "paths: { /a: { get: { x-operation: notes.list } }, /b: { get: { x-operation: notes.list } } }";
-        assert!(Contract::parse(twice).unwrap_err().to_string().contains("twice"));
+        assert!(parse(twice).unwrap_err().to_string().contains("twice"));
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crosswalk::config::Settings;
 
-use crate::gateway::{CALL, Event, Socket, settings, start_with};
+use crate::gateway::{CALL, Event, PATIENCE, Socket, settings, start_with};
 
 const HEADER: Duration = Duration::from_millis(300);
 const IDLE: Duration = Duration::from_millis(900);
@@ -56,7 +56,8 @@ async fn headers_that_trickle_are_cut_all_the_same() {
     });
     let mut read = read;
     let mut bytes = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut bytes).await;
+    let closed = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut bytes);
+    let _ = tokio::time::timeout(PATIENCE, closed).await.expect("closed in time");
     trickle.abort();
     assert!(started.elapsed() >= HEADER && started.elapsed() < IDLE, "{:?}", started.elapsed());
 }
