@@ -34,16 +34,16 @@ fn demo(temporary: &Path, more: &[&str]) -> Demo {
     let fixed = ["demo", "--listen", "127.0.0.1:0", "--mock-listen", "127.0.0.1:0"];
     let mut command = crosswalk(&[&fixed[..], more].concat());
     // What it tells on standard error would fill a pipe that no one reads.
-    let mut child = command.env("TMPDIR", temporary).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap());
-    let mut said = String::new();
+    let child = command.env("TMPDIR", temporary).stderr(Stdio::null()).spawn().unwrap();
+    let mut demo = Demo { child, said: String::new(), gateway: String::new(), mock: String::new() };
+    let mut lines = BufReader::new(demo.child.stdout.as_mut().unwrap());
     loop {
-        let start = said.len();
-        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "ended before it was ready: {said}");
-        if let Some(ready) = said[start..].strip_prefix("ready gateway=") {
+        let start = demo.said.len();
+        assert_ne!(lines.read_line(&mut demo.said).unwrap(), 0, "ended before it was ready: {}", demo.said);
+        if let Some(ready) = demo.said[start..].strip_prefix("ready gateway=") {
             let (gateway, mock) = ready.trim_end().split_once(" mock=").unwrap();
-            let (gateway, mock) = (gateway.to_owned(), mock.to_owned());
-            return Demo { child, said, gateway, mock };
+            (demo.gateway, demo.mock) = (gateway.to_owned(), mock.to_owned());
+            return demo;
         }
     }
 }
@@ -101,7 +101,12 @@ fn all_faults_of_the_settings_are_told_and_nothing_is_served() {
     let output = run(&["serve", "--config", file.to_str().unwrap(), "--base-url", "hubspot"]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    for fault in ["3 faults", "crosswalk.toml:1: listne", "crosswalk.toml:3: limits.calls", "--base-url: must be SERVICE=URL"] {
+    for fault in [
+        "3 faults",
+        "crosswalk.toml:1: listne",
+        "crosswalk.toml:3: limits.calls",
+        "--base-url: must be SERVICE=URL",
+    ] {
         assert!(told.contains(fault), "{fault}: {told}");
     }
 }

@@ -247,8 +247,16 @@ pub fn commented() -> String {
             section = table;
         }
         let _ = match row.default {
-            "none" => write!(text, "\n# {}\n# Unit: {}. Not set by default.\n# {key} = {}\n", row.about, row.unit, row.example),
-            set => write!(text, "\n# {}\n# Unit: {}. Example: {}\n# {key} = {set}\n", row.about, row.unit, row.example),
+            "none" => write!(
+                text,
+                "\n# {}\n# Unit: {}. Not set by default.\n# {key} = {}\n",
+                row.about, row.unit, row.example
+            ),
+            set => write!(
+                text,
+                "\n# {}\n# Unit: {}. Example: {}\n# {key} = {set}\n",
+                row.about, row.unit, row.example
+            ),
         };
     }
     text

@@ -22,7 +22,11 @@ pub fn start(log: &Log) {
     let registry = tracing_subscriber::registry().with(targets);
     let started = match log.format {
         LogFormat::Json => registry.with(JsonLines::new(io::stderr)).try_init(),
-        LogFormat::Text => registry.with(tracing_subscriber::fmt::layer().with_writer(io::stderr)).try_init(),
-    };
+        LogFormat::Text => {
+            let lines = tracing_subscriber::fmt::layer();
+            let lines = lines.with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
+            registry.with(lines).try_init()
+        }
+    ;
     drop(started);
 }
