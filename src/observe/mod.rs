@@ -27,6 +27,6 @@ pub fn start(log: &Log) {
             let lines = lines.with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
             registry.with(lines).try_init()
         }
-    ;
+    };
     drop(started);
 }
