@@ -89,6 +89,10 @@ impl Custom {
             if later.iter().any(|(other, _)| other.raw.len() == key.raw.len() && other.raw == key.raw) {
                 continue;
             }
+            // A field without a value says nothing, and some CRMs leave it out altogether: lists stay the same either way.
+            if self.is_empty(raw) {
+                continue;
+            }
             let key = key.text();
             let definition = match page.reading.definitions {
                 Some(definitions) => match definitions.get(&key) {
@@ -138,6 +142,10 @@ impl Custom {
         out.push(b']');
     }
 
+    fn is_empty(&self, raw: &str) -> bool {
+        raw == "null" || (self.null_as == "" && raw == "\"\"")
+    }
+
     /// One value in its type; on an error the value is written as it is or null.
     fn value(
         &self,
@@ -145,10 +153,6 @@ impl Custom {
         definition: Option<&FieldDefinition>,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
-        if raw == "null" || (self.null_as == "" && raw == "\"\"") {
-            out.extend_from_slice(b"null");
-            return Ok(());
-        }
         let Some(text) = text_of(raw).filter(|_| self.text) else {
             out.extend_from_slice(raw.as_bytes());
             return Ok(());

@@ -47,6 +47,11 @@ impl Document {
         &self.file
     }
 
+    /// The same file with another value, such as one whose patterns are filled in; places are kept.
+    pub fn with_value(self, value: Value) -> Document {
+        Document { value, ..self }
+    }
+
     /// The whole value.
     pub fn value(&self) -> &Value {
         &self.value

@@ -431,7 +431,7 @@ impl<'a> Visit<'a> for Mapper<'a, '_> {
             self.bad("it has no id");
             return Ok(());
         }
-        if self.json.len() > self.before.0 {
+        if !self.items.is_empty() {
             self.json.push(b',');
         }
         let start = self.json.len();

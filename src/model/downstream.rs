@@ -124,7 +124,8 @@ pub struct LimitHeaders {
 }
 
 /// What the number in a reset header means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum ResetUnit {
     /// Seconds from now.
     Seconds,

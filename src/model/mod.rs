@@ -12,6 +12,7 @@ pub mod field;
 pub mod operation;
 pub mod problem;
 pub mod secret;
+pub mod warning;
 
 pub use answer::Answer;
 pub use call::{Call, Context, FieldMask, Query, Sort, Trace};
@@ -23,3 +24,4 @@ pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
 pub use operation::{Operation, Resource, Verb};
 pub use problem::{Problem, Severity};
 pub use secret::{Credentials, Secret};
+pub use warning::Warning;
