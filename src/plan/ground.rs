@@ -1,0 +1,71 @@
+//! What a plan stands on: connector, connection, base URL, field definitions.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use url::Url;
+
+use crate::connector::compile::{Connector, ResourcePlan};
+use crate::connector::request::RequestTemplate;
+use crate::connector::template::Names;
+use crate::cursor;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Call, Connection, FieldDefinitions, Request};
+
+/// What a plan stands on; made anew for every call, of shared parts.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The connector.
+    pub connector: Arc<Connector>,
+    /// Whose CRM.
+    pub connection: Arc<Connection>,
+    /// The base of every request.
+    pub base: Url,
+    /// The CRM's name of the object that the call is about.
+    pub object: Option<Arc<str>>,
+    /// What the CRM says about the resource's fields; none where it was not or could not be asked.
+    pub definitions: Option<Arc<FieldDefinitions>>,
+    /// Signs cursors.
+    pub cursor_key: cursor::Key,
+}
+
+impl Ground {
+    /// The resource of a call.
+    ///
+    /// # Errors
+    /// If the connector has no mapping for it.
+    pub fn resource(&self, call: &Call) -> Result<&ResourcePlan> {
+        self.connector
+            .resources
+            .get(&call.operation.resource)
+            .ok_or_else(|| Error::internal(format!("{} was planned without a mapping", call.operation)))
+    }
+
+    /// A setting of the connection, or a value captured when it was authorised.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        let connection = &self.connection;
+        connection.settings.get(name).or_else(|| connection.captured.get(name)).map(String::as_str)
+    }
+
+    /// A request filled in, with the headers that the manifest wants on all of them.
+    ///
+    /// # Errors
+    /// If a placeholder of its path has no value.
+    pub fn request(&self, template: &RequestTemplate, names: &dyn Names) -> Result<Request> {
+        let names = |name: &str| match name {
+            "object" => self.object.as_deref().map(Value::from),
+            name => names.get(name).or_else(|| self.setting(name).map(Value::from)),
+        };
+        let mut request = template.render(&self.base, &names).map_err(|message| {
+            // An id that cannot stand in a path can be the id of no record.
+            Error::new(Kind::EntityNotFoundError, "There is no record with that id.").source(message)
+        })?;
+        for (name, value) in &self.connector.headers {
+            if !request.headers.iter().any(|(known, _)| known == name) {
+                request.headers.push((name.clone(), value.clone()));
+            }
+        }
+        request.headers.retain(|(name, _)| !self.connector.never.contains(name));
+        Ok(request)
+    }
+}

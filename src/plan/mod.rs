@@ -1,0 +1,123 @@
+//! Room 4, plan. In: a checked [`Call`] and the [`Ground`] it stands on. Out: batches of downstream requests, and, once
+//! their replies are fed back, an [`Outcome`](Unified). Never: sockets, clock, logs, files, secrets.
+//!
+//! A plan is a machine: [`Plan::start`] gives the first batch, [`Plan::feed`] takes its replies and gives the next batch
+//! or the result. Fan-out, the choice between ways to list, vendor windows and enrichment are therefore plain code that
+//! tests run without a socket.
+//!
+//! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
+//! [`keyset`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
+//! [`one`] · [`write`] · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
+
+pub mod ask;
+pub mod discover;
+pub mod enrich;
+pub mod extras;
+pub mod ground;
+pub mod keyset;
+pub mod links;
+pub mod list;
+pub mod one;
+pub mod paging;
+pub mod pass_through;
+pub mod sign;
+pub mod way;
+pub mod write;
+
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::{Call, Outcome, Request, Verb, Warning};
+
+pub use ground::Ground;
+
+/// What a plan wants next.
+#[derive(Debug)]
+pub enum Step {
+    /// Replies to these, in this order.
+    Ask(Vec<Request>),
+    /// Nothing: this is the result.
+    Done(Box<Unified>),
+}
+
+/// The result of a plan, in the unified shape.
+#[derive(Debug)]
+pub struct Unified {
+    /// The data.
+    pub data: Data,
+    /// What went wrong without spoiling the answer.
+    pub warnings: Vec<Warning>,
+    /// The downstream replies, where they were asked for.
+    pub raw: Option<Value>,
+    /// What the CRM said about its rate limit, as headers for the caller.
+    pub rate: Vec<(&'static str, String)>,
+}
+
+/// The data of a result.
+#[derive(Debug)]
+pub enum Data {
+    /// A page.
+    Page(list::Page),
+    /// One record, as JSON.
+    Record(Vec<u8>),
+    /// The id of what was written.
+    Id(String),
+}
+
+/// The machine for one call.
+#[derive(Debug)]
+pub enum Plan {
+    /// Reads a page.
+    List(Box<list::List>),
+    /// Reads one record.
+    One(Box<one::One>),
+    /// Creates, updates or deletes.
+    Write(Box<write::Write>),
+}
+
+impl Plan {
+    /// The machine for a call, and its first batch.
+    ///
+    /// # Errors
+    /// If the connector cannot do what is asked, or the call does not fit it.
+    pub fn start(call: &Call, ground: &Ground) -> Result<(Plan, Step)> {
+        let operation = call.operation;
+        let name = &ground.connector.manifest.name;
+        let Some(resource) = ground.connector.resources.get(&operation.resource) else {
+            return Err(Error::new(
+                Kind::ConnectorMappingNotFoundError,
+                format!("{name} has no mapping for {}.", operation.resource),
+            ));
+        };
+        if !resource.spec.can(operation.verb) {
+            let can: Vec<&str> =
+                Verb::ALL.into_iter().filter(|verb| resource.spec.can(*verb)).map(Verb::name).collect();
+            return Err(Error::new(
+                Kind::ConnectorOperationUnsupportedError,
+                format!("{name} cannot {} {}.", operation.verb, operation.resource),
+            )
+            .detail(serde_json::json!({ "operation": operation.to_string(), "supported": can })));
+        }
+        match operation.verb {
+            Verb::List => {
+                list::List::start(call, ground).map(|(plan, step)| (Plan::List(Box::new(plan)), step))
+            }
+            Verb::One => one::One::start(call, ground).map(|(plan, step)| (Plan::One(Box::new(plan)), step)),
+            Verb::Create | Verb::Update | Verb::Delete => {
+                write::Write::start(call, ground).map(|(plan, step)| (Plan::Write(Box::new(plan)), step))
+            }
+        }
+    }
+
+    /// Takes the replies to the last batch, in its order.
+    ///
+    /// # Errors
+    /// If a reply is a failure that the answer cannot do without.
+    pub fn feed(&mut self, call: &Call, ground: &Ground, outcomes: Vec<Outcome>) -> Result<Step> {
+        match self {
+            Plan::List(plan) => plan.feed(call, ground, outcomes),
+            Plan::One(plan) => plan.feed(call, ground, outcomes),
+            Plan::Write(plan) => plan.feed(call, ground, outcomes),
+        }
+    }
+}

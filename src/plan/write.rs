@@ -1,0 +1,256 @@
+//! Creating, updating and deleting: the record first, then the associations that are not part of its body.
+
+use serde_json::{Map, Value, json};
+
+use super::ground::Ground;
+use super::links::Links;
+use super::{Data, Step, Unified, pass_through};
+use crate::connector::compile::{ResourcePlan, WritePlan};
+use crate::connector::dig::{dig, dig_text};
+use crate::error::{Error, Kind, Result};
+use crate::mapping::{Link, WriteMode, Writing, write};
+use crate::model::{Call, Outcome, Problem, Request, Severity, Verb, Warning};
+use crate::normalise::{classify, raw};
+
+/// The machine for a write.
+#[derive(Debug)]
+pub struct Write {
+    stage: Stage,
+    /// Associations still to be made once the record's id is known.
+    links: Vec<Link>,
+    /// Whether the record itself has been written.
+    written: bool,
+    warnings: Vec<Warning>,
+    raw: Option<raw::Replies>,
+    rate: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Record,
+    Links(String, Links),
+}
+
+impl Write {
+    /// The machine for a call, and its first batch.
+    ///
+    /// # Errors
+    /// If the body cannot be said in the CRM's words: every fault is listed, and nothing is sent.
+    pub fn start(call: &Call, ground: &Ground) -> Result<(Write, Step)> {
+        let resource = ground.resource(call)?;
+        let plan = plan(call, resource)?;
+        let mut machine = Write {
+            stage: Stage::Record,
+            links: Vec::new(),
+            written: false,
+            warnings: Vec::new(),
+            raw: call.query.raw.then(raw::Replies::default),
+            rate: Vec::new(),
+        };
+        let mut unified = call.body.clone().unwrap_or_default();
+        let extensions = pass_through::take(&mut unified, call, ground);
+        let mut body = Map::new();
+        if call.operation.verb != Verb::Delete {
+            body = machine.body(&unified, call, ground, resource)?;
+        }
+        let in_create = machine.links_in_create(call, resource);
+        let skip = call.operation.verb == Verb::Update && extensions.is_empty() && is_empty(&body, plan);
+        if skip {
+            let id = call.id.clone().unwrap_or_default();
+            let step = machine.associate(id, call, ground)?;
+            return Ok((machine, step));
+        }
+        let body = Value::Object(body);
+        let names = |name: &str| match name {
+            "id" => call.id.clone().map(Value::from),
+            "parent" => call.parent.clone().map(Value::from),
+            "body" => Some(body.clone()),
+            "links" => in_create.clone(),
+            name => name.strip_prefix("body.").and_then(|path| dig(&body, path)).cloned(),
+        };
+        let mut request = ground.request(&plan.request, &names)?;
+        extend(&mut request, &extensions)?;
+        pass_through::query(call, &mut request);
+        Ok((machine, Step::Ask(vec![request])))
+    }
+
+    /// The downstream body; its warnings and associations are kept.
+    fn body(
+        &mut self,
+        unified: &Map<String, Value>,
+        call: &Call,
+        ground: &Ground,
+        resource: &ResourcePlan,
+    ) -> Result<Map<String, Value>> {
+        let mode = if call.operation.verb == Verb::Create { WriteMode::Create } else { WriteMode::Update };
+        let writing = Writing {
+            definitions: ground.definitions.as_deref(),
+            currency: ground.setting("currency"),
+            timezone: ground.setting("timezone"),
+        };
+        let written = write(&resource.mapping, unified, mode, &writing);
+        let (faults, warnings): (Vec<Problem>, Vec<Problem>) =
+            written.problems.into_iter().partition(|problem| problem.severity == Severity::Fault);
+        if !faults.is_empty() {
+            let errors: Vec<Value> = faults
+                .iter()
+                .map(|fault| json!({ "pointer": fault.pointer, "message": fault.message }))
+                .collect();
+            return Err(Error::new(
+                Kind::RequestValidationError,
+                format!(
+                    "{} cannot take {} of the body's values.",
+                    ground.connector.manifest.name,
+                    faults.len()
+                ),
+            )
+            .detail(errors));
+        }
+        self.warnings.extend(
+            warnings.into_iter().map(|problem| Warning::from(problem).operation(call.operation.to_string())),
+        );
+        self.links = written.links;
+        Ok(written.body)
+    }
+
+    /// What a create's `{links}` holds; associations that a create cannot hold stay for afterwards.
+    fn links_in_create(&mut self, call: &Call, resource: &ResourcePlan) -> Option<Value> {
+        if call.operation.verb != Verb::Create {
+            return None;
+        }
+        let mut items = Vec::new();
+        self.links.retain(|link| {
+            match resource.links.get(&link.name).and_then(|plan| plan.in_create.as_ref()) {
+                Some(template) => {
+                    let to = |id: &String| template.render(&|name: &str| (name == "to").then(|| json!(id)));
+                    items.extend(link.ids.iter().filter_map(to));
+                    false
+                }
+                None => !link.ids.is_empty(),
+            }
+        });
+        (!items.is_empty()).then_some(Value::Array(items))
+    }
+
+    /// Takes the replies to the last batch.
+    ///
+    /// # Errors
+    /// If the record was not written, or was and the rest was not.
+    pub fn feed(&mut self, call: &Call, ground: &Ground, outcomes: Vec<Outcome>) -> Result<Step> {
+        if let Some(raw) = &mut self.raw {
+            raw.keep(&outcomes);
+        }
+        match std::mem::replace(&mut self.stage, Stage::Record) {
+            Stage::Record => {
+                let outcome = outcomes
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| Error::internal("a write came without a reply"))?;
+                let reply = classify::write(&ground.connector, call, outcome)?;
+                self.rate = classify::rate(&ground.connector, &reply);
+                self.written = true;
+                let id = written_id(call, ground, &reply.body)?;
+                self.associate(id, call, ground)
+            }
+            Stage::Links(id, mut links) => match links.feed(&id, call, ground, outcomes) {
+                Ok(requests) if requests.is_empty() => Ok(self.done(id)),
+                Ok(requests) => {
+                    self.stage = Stage::Links(id, links);
+                    Ok(Step::Ask(requests))
+                }
+                Err(error) if self.written => Err(half_done(&id, &error, ground)),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Makes the associations that remain.
+    fn associate(&mut self, id: String, call: &Call, ground: &Ground) -> Result<Step> {
+        let (links, requests) = Links::start(std::mem::take(&mut self.links), &id, call, ground)?;
+        if requests.is_empty() {
+            return Ok(self.done(id));
+        }
+        self.stage = Stage::Links(id, links);
+        Ok(Step::Ask(requests))
+    }
+
+    fn done(&mut self, id: String) -> Step {
+        Step::Done(Box::new(Unified {
+            data: Data::Id(id),
+            warnings: std::mem::take(&mut self.warnings),
+            raw: self.raw.take().map(raw::Replies::into_value),
+            rate: std::mem::take(&mut self.rate),
+        }))
+    }
+}
+
+fn plan<'a>(call: &Call, resource: &'a ResourcePlan) -> Result<&'a WritePlan> {
+    let plan = match call.operation.verb {
+        Verb::Create => &resource.create,
+        Verb::Update => &resource.update,
+        Verb::Delete => &resource.delete,
+        Verb::List | Verb::One => &None,
+    };
+    plan.as_ref().ok_or_else(|| Error::internal(format!("{} has no plan to write", call.operation)))
+}
+
+/// Whether an update has nothing to say about the record itself.
+fn is_empty(body: &Map<String, Value>, plan: &WritePlan) -> bool {
+    let empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    match &plan.spec.skip_when_empty {
+        Some(path) => dig(&Value::Object(body.clone()), path).is_none_or(empty),
+        None => body.is_empty(),
+    }
+}
+
+fn extend(request: &mut Request, extensions: &[Value]) -> Result<()> {
+    if extensions.is_empty() {
+        return Ok(());
+    }
+    let mut body = match &request.body {
+        Some(body) => serde_json::from_slice(body).map_err(|_| {
+            Error::new(Kind::RequestValidationError, "This connector takes no `pass_through` in bodies.")
+        })?,
+        None => Value::Object(Map::new()),
+    };
+    pass_through::extend(&mut body, extensions).map_err(|faults| {
+        let errors: Vec<Value> =
+            faults.iter().map(|fault| json!({ "pointer": "/pass_through", "message": fault })).collect();
+        Error::new(Kind::RequestValidationError, "A path of `pass_through` leads nowhere.").detail(errors)
+    })?;
+    // A `Value` always serialises.
+    request.body = Some(serde_json::to_vec(&body).unwrap_or_default().into());
+    Ok(())
+}
+
+/// The id of what was written. It happened, so a reply that cannot be read is told as such.
+fn written_id(call: &Call, ground: &Ground, body: &[u8]) -> Result<String> {
+    if let Some(id) = &call.id {
+        return Ok(id.clone());
+    }
+    let resource = ground.resource(call)?;
+    let path = plan(call, resource)?.spec.id.as_deref().unwrap_or("id");
+    serde_json::from_slice::<Value>(body).ok().and_then(|body| dig_text(&body, path)).ok_or_else(|| {
+        Error::new(
+            Kind::PostWriteProcessingError,
+            format!(
+                "{} has written the record, but its reply does not say under which id.",
+                ground.connector.manifest.name
+            ),
+        )
+        .detail(json!({ "outcome": "written" }))
+    })
+}
+
+fn half_done(id: &str, error: &Error, ground: &Ground) -> Error {
+    Error::new(
+        Kind::PostWriteProcessingError,
+        format!(
+            "{} has written the record, but not all of its associations: {error}",
+            ground.connector.manifest.name
+        ),
+    )
+    .detail(
+        json!({ "outcome": "written", "id": id, "error": error.kind().name(), "message": error.to_string() }),
+    )
+}
