@@ -5,27 +5,16 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use crosswalk::access::{self, Access};
 use crosswalk::admin::{self, DemoConnection};
+use crosswalk::app::{self, Services};
 use crosswalk::config::{self, LogFormat, Settings};
-use crosswalk::contract::{self, Contract};
-use crosswalk::edge::{Arriving, Gate, Server};
-use crosswalk::error::{self, Kind};
-use crosswalk::model::{Answer, Context, Secret};
-use crosswalk::observe;
-use crosswalk::storage::{Location, Store, keyfile};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use crosswalk::model::ServiceId;
+use crosswalk::{check, contract, observe, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// How often the last use of API keys is written down.
-const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 /// One API in front of many CRMs.
 #[derive(Debug, Parser)]
@@ -61,6 +50,11 @@ enum Verb {
     },
     /// Bring the database's layout up to date.
     Migrate,
+    /// Check connectors: files, laws and case folders.
+    Check {
+        /// One connector's folder, such as connectors/hubspot; all below connectors/ where none is named.
+        folder: Option<PathBuf>,
+    },
     /// Print the API's contract as JSON.
     Openapi,
     #[command(flatten)]
@@ -107,8 +101,8 @@ async fn run(arguments: Arguments) -> Outcome {
         Verb::Serve { doors, .. } => {
             let settings = load(&doors)?;
             observe::start(&settings.log);
-            let store = open(&settings).await?;
-            let running = start(settings, store).await?;
+            let store = serve::open(&settings).await?;
+            let running = serve::start(settings, store).await?;
             tracing::info!(url = running.url, "ready");
             running.until_stopped().await;
             Ok(())
@@ -116,17 +110,44 @@ async fn run(arguments: Arguments) -> Outcome {
         Verb::Demo { doors, mock_listen } => demo(load, doors, mock_listen, data.is_none()).await,
         Verb::Migrate => {
             let settings = load(&none)?;
-            open(&settings).await?.close().await;
+            serve::open(&settings).await?.close().await;
             say(&format!("{} is up to date\n", settings.database_path().display()))
         }
+        Verb::Check { folder } => checked(folder.as_deref()),
         Verb::Openapi => say(&format!("{:#}\n", contract::document())),
         Verb::Admin(command) => {
-            let store = open(&load(&none)?).await?;
+            let settings = load(&none)?;
+            let services = app::services(&settings).map_err(listed)?;
+            let store = serve::open(&settings).await?;
+            let connectors = |id: &str| required(&services, id);
             let done = admin::run(command, &store, &connectors, &mut io::stdin(), &mut io::stdout()).await;
             store.close().await;
             Ok(done?)
         }
     }
+}
+
+/// Runs the check, prints every fault, and fails if there is one.
+fn checked(folder: Option<&Path>) -> Outcome {
+    let report = check::check(folder, contract::document())?;
+    for fault in &report.faults {
+        say(&format!("{fault}\n"))?;
+    }
+    let check::Report { connectors, mappings, cases, faults } = &report;
+    let counted = format!("{connectors} connectors, {mappings} mappings, {cases} cases");
+    if faults.is_empty() {
+        return say(&format!("{counted}: no faults\n"));
+    }
+    Err(format!("{counted}: {} faults", faults.len()).into())
+}
+
+/// The settings that a connector's connections must have; none where there is no such connector.
+fn required<'s>(services: &'s Services, id: &str) -> Option<&'s [String]> {
+    services.get(&ServiceId::new(id)).map(|service| service.required_settings.as_slice())
+}
+
+fn listed<F: std::fmt::Display>(faults: Vec<F>) -> String {
+    faults.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
 fn say(text: &str) -> Outcome {
@@ -145,111 +166,6 @@ fn settings(file: Option<&Path>, data: Option<&Path>, doors: &Doors) -> Result<S
         eprintln!("crosswalk: {warning}");
     }
     Ok(loaded.settings)
-}
-
-/// Opens the database; its folder and the master key are made at the first start.
-async fn open(settings: &Settings) -> Result<Store, Box<dyn Error + Send + Sync>> {
-    for file in [settings.database_path(), settings.master_key_path()] {
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        }
-    }
-    let variable = std::env::var(keyfile::VARIABLE).ok();
-    let master = keyfile::master_key(variable.as_deref(), &settings.master_key_path())?;
-    Ok(Store::open(Location::File(&settings.database_path()), master).await?)
-}
-
-/// Which connectors there are, and which settings their connections need.
-fn connectors(service: &str) -> Option<&'static [String]> {
-    matches!(service, "hubspot" | "pipedrive").then_some(&[])
-}
-
-/// What calls share.
-struct Rooms {
-    access: Access,
-    store: Store,
-}
-
-async fn answer(rooms: Arc<Rooms>, context: Context, key: Secret, call: Arriving) -> error::Result<Answer> {
-    rooms.access.authenticate(Some(key.expose()), context.app.as_str()).await?;
-    let call = call.call().await?;
-    let says = format!("No connector answers {} yet.", call.operation);
-    Err(error::Error::new(Kind::ConnectorNotFoundError, says))
-}
-
-/// A gateway at work.
-struct Running {
-    url: String,
-    rooms: Arc<Rooms>,
-    stop: CancellationToken,
-    served: tokio::task::JoinHandle<crosswalk::edge::Drained>,
-}
-
-async fn start(settings: Settings, store: Store) -> Result<Running, Box<dyn Error + Send + Sync>> {
-    let settings = Arc::new(settings);
-    let rooms = Arc::new(Rooms { access: Access::new(store.clone(), access::Settings::default()), store });
-    let contract = Arc::new(Contract::load()?);
-    let warming = Arc::clone(&contract);
-    tokio::task::spawn_blocking(move || warming.warm()).await??;
-    let gate = Gate::open(&settings).await?;
-    let url = gate.url();
-    let answering = Arc::clone(&rooms);
-    let handler = move |context, key, call| answer(Arc::clone(&answering), context, key, call);
-    let server = Server::new(&gate, settings, contract, handler)?;
-    let stop = CancellationToken::new();
-    let served = tokio::spawn(gate.serve(server, stop.clone()));
-    Ok(Running { url, rooms, stop, served })
-}
-
-impl Running {
-    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
-    async fn until_stopped(self) {
-        let Running { rooms, stop, served, .. } = self;
-        let signals = async {
-            let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
-                signal(SignalKind::terminate()),
-                signal(SignalKind::interrupt()),
-                signal(SignalKind::hangup()),
-            ) else {
-                tracing::error!("signals cannot be listened to");
-                return;
-            };
-            let mut note = tokio::time::interval(NOTE_EVERY);
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                    // The edge reads certificates again.
-                    _ = hangup.recv() => continue,
-                    _ = note.tick() => {
-                        noted(rooms.access.flush().await);
-                        continue;
-                    }
-                }
-                if stop.is_cancelled() {
-                    tracing::warn!("stopped at once");
-                    std::process::exit(130);
-                }
-                tracing::info!("stopping: calls at work finish");
-                stop.cancel();
-            }
-        };
-        let drained = tokio::select! {
-            () = signals => None,
-            drained = served => drained.ok(),
-        };
-        noted(rooms.access.flush().await);
-        rooms.store.close().await;
-        if let Some(drained) = drained.filter(|drained| drained.unfinished_calls > 0) {
-            tracing::warn!(calls = drained.unfinished_calls, "stopped with calls still at work");
-        }
-    }
-}
-
-fn noted(flushed: error::Result<()>) {
-    if let Err(error) = flushed {
-        tracing::warn!(source = error.log_source(), "the last use of API keys could not be written down");
-    }
 }
 
 /// Mock CRMs, and a gateway connected to them.
@@ -274,13 +190,15 @@ async fn demo(
         settings.base_urls.entry(service.to_owned()).or_insert(url);
     }
     settings.private_ranges.push("127.0.0.0/8".parse()?);
-    let store = open(&settings).await?;
+    let services = app::services(&settings).map_err(listed)?;
+    let connectors = |id: &str| required(&services, id);
+    let store = serve::open(&settings).await?;
     let connections = SERVICES.map(|service| {
         let named = |what: &str| format!("demo-{service}-{what}");
         DemoConnection::oauth(service, &named("refresh"), &named("client"), &named("secret"))
     });
     admin::seed_demo(&store, &connectors, &connections).await?;
-    let running = start(settings, store).await?;
+    let running = serve::start(settings, store).await?;
     say(&tour(&running.url, mock.base_url()))?;
     running.until_stopped().await;
     mock.stop().await;

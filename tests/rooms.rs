@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, from the top of the house down. A room names rooms on lower floors; neighbours and itself.
-const FLOORS: [&[&str]; 11] = [
+const FLOORS: [&[&str]; 12] = [
     &["main"],
+    &["serve"],
     &["edge", "web"],
     &["unify", "check", "admin"],
-    &["access", "vault", "logs"],
     &["app"],
+    &["access", "vault", "logs"],
     &["config", "observe", "storage", "downstream"],
     &["plan", "normalise", "envelope"],
     &["connector"],

@@ -1,0 +1,215 @@
+//! Everything that calls share: built once, passed by reference.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use moka::future::Cache;
+use url::Url;
+
+use crate::access::{self, Access};
+use crate::config::Settings;
+use crate::connector::load::{self, Source};
+use crate::connector::manifest::{self, OAuth2};
+use crate::connector::request::join;
+use crate::connector::{Connector, Registry};
+use crate::contract;
+use crate::cursor;
+use crate::downstream;
+use crate::error::{Error, Result};
+use crate::mapping::Fault;
+use crate::model::{Connection, ConnectionId, FieldDefinitions, ServiceId};
+use crate::storage::Store;
+use crate::vault::{self, ClientAuth, TokenEndpoint, Vault};
+
+/// Everything that calls share.
+pub struct App {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Who may call.
+    pub access: Access,
+    /// Whose CRM.
+    pub vault: Vault,
+    /// The way to the CRMs.
+    pub http: Arc<downstream::Client>,
+    /// Signs cursors.
+    pub cursor_key: cursor::Key,
+    /// What CRMs say about their fields.
+    pub definitions: Cache<DefinitionsKey, Discovered>,
+    services: ArcSwap<Services>,
+}
+
+/// Whose fields: connection, discovery and object.
+pub type DefinitionsKey = (ConnectionId, Arc<str>, Arc<str>);
+
+/// What a CRM said about its fields, or why it did not; for a while.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// The fields, or why there are none.
+    pub fields: std::result::Result<Arc<FieldDefinitions>, Arc<str>>,
+    /// How long this is good for.
+    pub keep: Duration,
+}
+
+/// All connectors, each with what this gateway's settings make of it.
+pub type Services = BTreeMap<ServiceId, Arc<Service>>;
+
+/// A connector with what this gateway's settings make of it.
+#[derive(Debug)]
+pub struct Service {
+    /// The connector.
+    pub connector: Arc<Connector>,
+    /// The base URL that replaces the connector's own.
+    pub base_url: Option<Url>,
+    /// Settings without which a connection cannot be called.
+    pub required_settings: Vec<String>,
+}
+
+struct Keep;
+
+impl moka::Expiry<DefinitionsKey, Discovered> for Keep {
+    fn expire_after_create(&self, _: &DefinitionsKey, value: &Discovered, _: Instant) -> Option<Duration> {
+        Some(value.keep)
+    }
+}
+
+impl App {
+    /// Builds what calls share.
+    ///
+    /// # Errors
+    /// Every fault of the connector and mapping files; or that a key cannot be derived.
+    pub fn new(
+        settings: Arc<Settings>,
+        store: Store,
+        http: downstream::Client,
+    ) -> std::result::Result<App, Vec<Fault>> {
+        let services = services(&settings)?;
+        let derived = store.derived_key("cursor").map_err(|fault| {
+            vec![Fault { file: "master key".to_owned(), line: 0, column: 0, message: fault.to_string() }]
+        })?;
+        let http = Arc::new(http);
+        let vault = Vault::new(
+            store.clone(),
+            vault::http_client(http.clone(), settings.timeouts.downstream_total),
+            vault::Settings::default(),
+        );
+        Ok(App {
+            access: Access::new(store, access::Settings::default()),
+            vault,
+            cursor_key: cursor::Key::new(derived.bytes()),
+            definitions: Cache::builder().max_capacity(20_000).expire_after(Keep).build(),
+            services: ArcSwap::from_pointee(services),
+            settings,
+            http,
+        })
+    }
+
+    /// Reads connector and mapping files anew: all of them, or, where one is at fault, none.
+    ///
+    /// # Errors
+    /// Every fault of the files.
+    pub fn reload(&self) -> std::result::Result<usize, Vec<Fault>> {
+        let services = services(&self.settings)?;
+        let count = services.len();
+        self.services.store(Arc::new(services));
+        self.definitions.invalidate_all();
+        Ok(count)
+    }
+
+    /// All connectors.
+    pub fn services(&self) -> arc_swap::Guard<Arc<Services>> {
+        self.services.load()
+    }
+}
+
+/// All connectors, as these settings have them.
+///
+/// # Errors
+/// Every fault of the connector and mapping files, and of the base URLs.
+pub fn services(settings: &Settings) -> std::result::Result<Services, Vec<Fault>> {
+    let source =
+        Source { connectors: settings.connectors_dir.clone(), mappings: settings.mappings_dir.clone() };
+    let registry: Registry = load::load(&source, contract::document())?;
+    let mut faults = Vec::new();
+    for service in
+        settings.base_urls.keys().filter(|service| registry.get(&ServiceId::new(service)).is_none())
+    {
+        faults.push(Fault {
+            file: "base_urls".to_owned(),
+            line: 0,
+            column: 0,
+            message: format!("there is no connector `{service}`"),
+        });
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(registry
+        .iter()
+        .map(|connector| {
+            let id = ServiceId::new(&connector.manifest.connector);
+            let required = connector.manifest.settings.iter().filter(|setting| setting.required);
+            let service = Service {
+                connector: connector.clone(),
+                base_url: settings.base_urls.get(id.as_str()).cloned(),
+                required_settings: required.map(|setting| setting.id.clone()).collect(),
+            };
+            (id, Arc::new(service))
+        })
+        .collect())
+}
+
+impl Service {
+    /// The base URL of a connection's requests.
+    ///
+    /// # Errors
+    /// If what the connection knows makes no URL.
+    pub fn base(&self, connection: &Connection) -> Result<Url> {
+        if let Some(url) = &self.base_url {
+            return Ok(url.clone());
+        }
+        let name = |name: &str| {
+            connection
+                .captured
+                .get(name)
+                .or_else(|| connection.settings.get(name))
+                .map(|text| serde_json::Value::from(text.as_str()))
+        };
+        let text = self.connector.base_url.iter().find_map(|template| template.render(&name));
+        let url = text
+            .as_deref()
+            .and_then(|text| Url::parse(text).ok())
+            .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
+        url.ok_or_else(|| {
+            Error::new(
+                crate::error::Kind::ConnectionSettingsError,
+                format!("The connection's settings make no URL for {}.", self.connector.manifest.name),
+            )
+        })
+    }
+
+    /// The token endpoint, where the connector speaks OAuth.
+    pub fn token_endpoint(&self) -> Option<TokenEndpoint> {
+        let oauth: &OAuth2 = self.connector.manifest.auth.oauth2.as_ref()?;
+        let own = Url::parse(&oauth.token_url).ok()?;
+        let url = match &self.base_url {
+            Some(base) => join(base, own.path()),
+            None => own,
+        };
+        Some(TokenEndpoint {
+            url,
+            client_auth: match oauth.client_auth {
+                manifest::ClientAuth::Body => ClientAuth::Body,
+                manifest::ClientAuth::Basic => ClientAuth::Basic,
+            },
+            extra_params: oauth
+                .token_params
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            capture: oauth.capture.iter().map(|(key, name)| (key.clone(), name.clone())).collect(),
+            final_errors: oauth.final_errors.clone(),
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Starting and stopping: the store, what calls share, and the edge before it, put together once.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Settings;
+use crate::contract::Contract;
+use crate::downstream;
+use crate::edge::{Arriving, Drained, Gate, Server};
+use crate::error::Result;
+use crate::storage::{Location, Store, keyfile};
+use crate::unify;
+
+/// How often the last use of API keys is written down.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// Why the gateway cannot start.
+pub type StartError = Box<dyn Error + Send + Sync>;
+
+/// A gateway at work.
+pub struct Running {
+    /// Where it listens.
+    pub url: String,
+    /// What its calls share.
+    pub app: Arc<App>,
+    store: Store,
+    stop: CancellationToken,
+    served: JoinHandle<Drained>,
+}
+
+/// Opens the database; its folder and the master key are made at the first start.
+///
+/// # Errors
+/// If a folder, the key file or the database cannot be used.
+pub async fn open(settings: &Settings) -> std::result::Result<Store, StartError> {
+    for file in [settings.database_path(), settings.master_key_path()] {
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+    }
+    let variable = std::env::var(keyfile::VARIABLE).ok();
+    let master = keyfile::master_key(variable.as_deref(), &settings.master_key_path())?;
+    Ok(Store::open(Location::File(&settings.database_path()), master).await?)
+}
+
+/// Starts a gateway; when this returns, it answers.
+///
+/// # Errors
+/// If a connector or mapping file is at fault (all faults are listed), or the address cannot be listened on.
+pub async fn start(settings: Settings, store: Store) -> std::result::Result<Running, StartError> {
+    let settings = Arc::new(settings);
+    let contract = Arc::new(Contract::load()?);
+    let warming = Arc::clone(&contract);
+    tokio::task::spawn_blocking(move || warming.warm()).await??;
+    let http = downstream::Client::new(downstream::Settings {
+        connect_timeout: settings.timeouts.downstream_connect,
+        attempt_timeout: settings.timeouts.downstream_total,
+        allow: settings.private_ranges.clone(),
+        ..downstream::Settings::default()
+    });
+    if let Some(fault) = http.tls_fault() {
+        tracing::warn!(fault, "CRMs cannot be called over TLS");
+    }
+    let app = App::new(Arc::clone(&settings), store.clone(), http)
+        .map_err(|faults| faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())?;
+    let app = Arc::new(app);
+    let gate = Gate::open(&settings).await?;
+    let url = gate.url();
+    let answering = Arc::clone(&app);
+    let handler = move |context, key, arriving: Arriving| {
+        unify::answer(Arc::clone(&answering), context, key, arriving.call())
+    };
+    let server = Server::new(&gate, settings, contract, handler)?;
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(gate.serve(server, stop.clone()));
+    Ok(Running { url, app, store, stop, served })
+}
+
+impl Running {
+    /// Stops accepting, lets calls at work finish, and closes the store.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let drained = self.served.await.ok();
+        settle(&self.app, &self.store, drained).await;
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads connector and mapping files anew. A second signal to
+    /// stop ends the process at once.
+    pub async fn until_stopped(self) {
+        let Running { app, store, stop, mut served, .. } = self;
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+        else {
+            tracing::error!("signals cannot be listened to");
+            return;
+        };
+        let mut note = tokio::time::interval(NOTE_EVERY);
+        let drained = loop {
+            tokio::select! {
+                drained = &mut served => break drained.ok(),
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {
+                    reload(&app);
+                    continue;
+                }
+                _ = note.tick() => {
+                    noted(app.access.flush().await);
+                    continue;
+                }
+            }
+            if stop.is_cancelled() {
+                tracing::warn!("stopped at once");
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: calls at work finish");
+            stop.cancel();
+        };
+        settle(&app, &store, drained).await;
+    }
+}
+
+fn reload(app: &App) {
+    match app.reload() {
+        Ok(count) => tracing::info!(connectors = count, "connectors and mappings were read anew"),
+        Err(faults) => {
+            for fault in &faults {
+                tracing::error!(%fault, "not reloaded: the files before stay in use");
+            }
+        }
+    }
+}
+
+async fn settle(app: &App, store: &Store, drained: Option<Drained>) {
+    noted(app.access.flush().await);
+    store.close().await;
+    if let Some(drained) = drained.filter(|drained| drained.unfinished_calls > 0) {
+        tracing::warn!(calls = drained.unfinished_calls, "stopped with calls still at work");
+    }
+}
+
+fn noted(flushed: Result<()>) {
+    if let Err(error) = flushed {
+        tracing::warn!(source = error.log_source(), "the last use of API keys could not be written down");
+    }
+}

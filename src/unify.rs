@@ -1,0 +1,300 @@
+//! The corridor: one unified request through every room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::app::{App, Discovered, Service};
+use crate::downstream::Scope;
+use crate::envelope;
+use crate::error::{Error, Result};
+use crate::model::{
+    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Operation, Outcome, Request, Secret,
+    ServiceId, Verb, Warning,
+};
+use crate::normalise::classify;
+use crate::plan::discover::{Discovery, DiscoveryStep};
+use crate::plan::{Ground, Plan, Step, Unified, sign};
+use crate::vault::{Resolved, TokenEndpoint};
+
+/// How long one call may take with all its downstream requests.
+const CALL_TIME: Duration = Duration::from_secs(60);
+/// How long a failed discovery is not tried again.
+const DISCOVERY_BACKOFF: Duration = Duration::from_secs(15);
+
+/// Answers one unified request.
+///
+/// # Errors
+/// The row of the catalogue that the first fault on the way is.
+pub async fn answer(
+    app: Arc<App>,
+    context: Context,
+    key: Secret,
+    call: impl Future<Output = Result<Call>> + Send,
+) -> Result<Answer> {
+    app.access.authenticate(Some(key.expose()), context.app.as_str()).await?;
+    let call = call.await?;
+    let mut line = Line::open(&app, &context).await?;
+    match line.unified(&call).await {
+        Ok(unified) => Ok(line.reply(&unified, &call, &context)),
+        Err(error) => Err(line.failure(error)),
+    }
+}
+
+/// Plan and downstream, in turns.
+async fn run(line: &mut Line<'_>, ground: &Ground, call: &Call) -> Result<Unified> {
+    let (mut plan, mut step) = Plan::start(call, ground)?;
+    loop {
+        match step {
+            Step::Ask(requests) => {
+                let outcomes = line.send(ground, requests).await?;
+                step = plan.feed(call, ground, outcomes)?;
+            }
+            Step::Done(unified) => return Ok(*unified),
+        }
+    }
+}
+
+/// A call's line to its CRM: the connection with fresh credentials, and what has been sent over it.
+struct Line<'a> {
+    app: &'a App,
+    service: Arc<Service>,
+    endpoint: Option<TokenEndpoint>,
+    resolved: Arc<Resolved>,
+    scope: Scope,
+    waited: Duration,
+    attempts: Vec<Attempt>,
+    refreshed: bool,
+}
+
+impl<'a> Line<'a> {
+    /// Finds the connection meant and makes its credentials fresh.
+    async fn open(app: &'a App, context: &Context) -> Result<Line<'a>> {
+        let services = app.services();
+        let connectors =
+            |id: &str| services.get(&ServiceId::new(id)).map(|service| service.required_settings.as_slice());
+        let resolved =
+            app.vault.resolve(&context.app, &context.consumer, context.service.as_ref(), &connectors).await?;
+        let service = services
+            .get(&resolved.connection.service)
+            .cloned()
+            .ok_or_else(|| Error::internal("the connection's connector is gone"))?;
+        let endpoint = service.token_endpoint();
+        let resolved = match &endpoint {
+            Some(endpoint) => app.vault.fresh(resolved, endpoint).await?,
+            None => resolved,
+        };
+        let scope =
+            Scope { connection: resolved.connection.id.clone(), deadline: Instant::now() + CALL_TIME };
+        Ok(Line {
+            app,
+            service,
+            endpoint,
+            resolved,
+            scope,
+            waited: Duration::ZERO,
+            attempts: Vec::new(),
+            refreshed: false,
+        })
+    }
+
+    /// The call's result in the unified shape.
+    async fn unified(&mut self, call: &Call) -> Result<Unified> {
+        let (definitions, warning) = self.definitions(call).await?;
+        let ground = self.ground(call.operation, definitions)?;
+        let mut unified = run(self, &ground, call).await?;
+        unified.warnings.extend(warning);
+        Ok(unified)
+    }
+
+    /// An error with what the call has taken so far.
+    fn failure(&self, error: Error) -> Error {
+        error.downstream_took(self.waited).service(self.resolved.connection.service.clone())
+    }
+
+    /// What a plan for that operation stands on.
+    fn ground(&self, operation: Operation, definitions: Option<Arc<FieldDefinitions>>) -> Result<Ground> {
+        let object = self
+            .service
+            .connector
+            .resources
+            .get(&operation.resource)
+            .and_then(|resource| resource.spec.object.as_deref());
+        Ok(Ground {
+            connector: self.service.connector.clone(),
+            connection: Arc::new(self.resolved.connection.clone()),
+            base: self.service.base(&self.resolved.connection)?,
+            object: object.map(Arc::from),
+            definitions,
+            cursor_key: self.app.cursor_key.clone(),
+        })
+    }
+
+    /// What the CRM says about the fields of the call's resource, from memory where it is known; and a warning where it
+    /// does not say.
+    async fn definitions(&mut self, call: &Call) -> Result<(Option<Arc<FieldDefinitions>>, Option<Warning>)> {
+        let connector = self.service.connector.clone();
+        let Some(resource) = connector.resources.get(&call.operation.resource) else {
+            return Ok((None, None));
+        };
+        let Some(name) = resource.spec.fields.as_deref().filter(|_| wants_definitions(call)) else {
+            return Ok((None, None));
+        };
+        let object = resource.spec.object.as_deref().unwrap_or_default();
+        let key = (self.resolved.connection.id.clone(), Arc::from(name), Arc::from(object));
+        let found = match self.app.definitions.get(&key).await {
+            Some(found) => found,
+            None => {
+                let found = self.discover(call.operation, name).await?;
+                self.app.definitions.insert(key, found.clone()).await;
+                found
+            }
+        };
+        Ok(match found.fields {
+            Ok(fields) => (Some(fields), None),
+            Err(reason) => {
+                let name = &connector.manifest.name;
+                let message = format!(
+                    "{name} did not say which fields it has, so custom fields may be missing: {reason}"
+                );
+                (
+                    None,
+                    Some(
+                        Warning::new("DiscoveryWarning", message)
+                            .operation(format!("{}.fields", call.operation.resource)),
+                    ),
+                )
+            }
+        })
+    }
+
+    async fn discover(&mut self, operation: Operation, name: &str) -> Result<Discovered> {
+        let connector = self.service.connector.clone();
+        let Some(plan) = connector.discover.get(name) else {
+            return Err(Error::internal(format!("there is no discovery `{name}`")));
+        };
+        let ground = self.ground(operation, None)?;
+        let (mut discovery, mut request) = Discovery::start(plan, &ground)?;
+        loop {
+            let outcome = self.send(&ground, vec![request]).await?.pop();
+            let outcome = outcome.ok_or_else(|| Error::internal("a request came back without an outcome"))?;
+            match discovery.feed(plan, &ground, &outcome) {
+                Ok(DiscoveryStep::Ask(next)) => request = next,
+                Ok(DiscoveryStep::Done(fields)) => {
+                    return Ok(Discovered {
+                        fields: Ok(Arc::new(fields)),
+                        keep: Duration::from_secs(plan.spec.ttl_s),
+                    });
+                }
+                Err(error) => {
+                    return Ok(Discovered { fields: Err(error.to_string().into()), keep: DISCOVERY_BACKOFF });
+                }
+            }
+        }
+    }
+
+    /// Sends a batch, signed; what the CRM refuses for its credentials is sent once more with new ones.
+    async fn send(&mut self, ground: &Ground, requests: Vec<Request>) -> Result<Vec<Outcome>> {
+        let mut outcomes = self.send_signed(ground, requests.iter().collect()).await?;
+        let refused = |outcome: &Outcome| {
+            outcome.as_ref().is_ok_and(|reply| {
+                classify::meaning(&ground.connector, reply)
+                    == crate::connector::manifest::Meaning::Credentials
+            })
+        };
+        let again: Vec<usize> = outcomes
+            .iter()
+            .enumerate()
+            .filter(|(_, outcome)| refused(outcome))
+            .map(|(index, _)| index)
+            .collect();
+        if again.is_empty() || self.refreshed || !self.refresh().await? {
+            return Ok(outcomes);
+        }
+        let requests = again.iter().filter_map(|index| requests.get(*index)).collect();
+        for (index, outcome) in again.into_iter().zip(self.send_signed(ground, requests).await?) {
+            if let Some(place) = outcomes.get_mut(index) {
+                *place = outcome;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// New credentials after a refusal; whether there are any.
+    async fn refresh(&mut self) -> Result<bool> {
+        let (Some(endpoint), Credentials::OAuth { access_token, .. }) =
+            (&self.endpoint, &self.resolved.credentials)
+        else {
+            return Ok(false);
+        };
+        self.refreshed = true;
+        self.resolved = self.app.vault.refresh_after_401(&self.resolved, endpoint, access_token).await?;
+        Ok(true)
+    }
+
+    async fn send_signed(&mut self, ground: &Ground, requests: Vec<&Request>) -> Result<Vec<Outcome>> {
+        let started = Instant::now();
+        let mut signed = Vec::with_capacity(requests.len());
+        for request in requests {
+            let mut request = request.clone();
+            sign::sign(ground, &|name| secret(&self.resolved.credentials, name), &mut request)?;
+            signed.push(request);
+        }
+        let sent = self.app.http.send_all(signed, &ground.connector.policy, &self.scope).await;
+        self.waited += started.elapsed();
+        Ok(sent
+            .into_iter()
+            .map(|sent| {
+                self.attempts.extend(sent.attempts);
+                sent.outcome
+            })
+            .collect())
+    }
+
+    fn reply(self, unified: &Unified, call: &Call, context: &Context) -> Answer {
+        for attempt in &self.attempts {
+            tracing::debug!(request_id = %context.request_id, step = %attempt.step, method = %attempt.method, url = attempt.url,
+                number = attempt.number, result = ?attempt.result, elapsed_ms = attempt.elapsed.as_millis(), "downstream");
+        }
+        let service = self.resolved.connection.service.clone();
+        let (status, body) = envelope::success(unified, call, context, &service);
+        let headers = unified
+            .rate
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+            })
+            .collect();
+        Answer { status, body, headers, downstream: self.waited, service: Some(service) }
+    }
+}
+
+/// Whether a call reads or writes fields whose definitions matter.
+fn wants_definitions(call: &Call) -> bool {
+    let custom = || {
+        call.query
+            .fields
+            .as_ref()
+            .is_none_or(|fields| fields.is_all() || fields.below("custom_fields").is_some())
+    };
+    match call.operation.verb {
+        Verb::List | Verb::One => custom(),
+        Verb::Create | Verb::Update => call
+            .body
+            .as_ref()
+            .is_some_and(|body| body.get("custom_fields").is_some_and(|fields| *fields != Value::Null)),
+        Verb::Delete => false,
+    }
+}
+
+fn secret<'s>(credentials: &'s Credentials, name: &str) -> Option<&'s str> {
+    match credentials {
+        Credentials::OAuth { access_token, .. } if name == "access_token" => {
+            Some(access_token.expose()).filter(|token| !token.is_empty())
+        }
+        Credentials::OAuth { .. } => None,
+        Credentials::Static { values } => values.get(name).map(Secret::expose),
+    }
+}

@@ -1,0 +1,1 @@
+//! Every row of the catalogue that can be reached, provoked over HTTP.
