@@ -17,6 +17,7 @@ mod exchange;
 pub mod faults;
 pub mod hubspot;
 pub mod journal;
+mod json;
 pub mod oauth;
 pub mod pipedrive;
 pub mod seed;

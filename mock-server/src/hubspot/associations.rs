@@ -9,6 +9,7 @@ use super::account::{Account, TypeIndex, ready};
 use super::links::{self, Link, LinkType};
 use super::{batch, errors, objects, paging, unknown_object};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::{dig, put};
 use crate::world::{read, write};
 
 fn types(account: &Account, from: &str, to: &str) -> Result<(TypeIndex, TypeIndex), Reply> {
@@ -73,7 +74,7 @@ fn pair(account: &Account, from: TypeIndex, a: &str, to: TypeIndex, b: &str) -> 
     Ok((objects::find(account, from, a, None)?, objects::find(account, to, b, None)?))
 }
 
-fn live<'a>(account: &'a Account, from: (TypeIndex, u64), to: TypeIndex) -> impl Iterator<Item = &'a Link> {
+fn live(account: &Account, from: (TypeIndex, u64), to: TypeIndex) -> impl Iterator<Item = &Link> {
     let others = account.object(to);
     account
         .links
@@ -105,7 +106,7 @@ fn list(request: &Request, account: &Account, from: (TypeIndex, u64), to: TypeIn
     let results: Vec<Value> = rest.by_ref().take(limit).map(|link| wire(account, from.0, to, link)).collect();
     let mut body = json!({ "results": results });
     if let Some(next) = rest.next() {
-        body["paging"] = paging::next(request, &next.to.to_string());
+        put(&mut body, "paging", paging::next(request, &next.to.to_string()));
     }
     Ok(Reply::json(200, &body))
 }
@@ -179,7 +180,7 @@ pub fn batch(request: &Request, account: &RwLock<Account>, from: &str, to: &str,
             let mut results = Vec::new();
             let mut lost = Vec::new();
             for input in inputs {
-                let (a, b) = (id(&input["from"]["id"])?, id(&input["to"]["id"])?);
+                let (a, b) = (id(dig(input, "/from/id"))?, id(dig(input, "/to/id"))?);
                 let exists =
                     |at: TypeIndex, id: u64| account.object(at).is_some_and(|o| o.live(id).is_some());
                 if !exists(from, a) || !exists(to, b) {
@@ -202,7 +203,7 @@ pub fn batch(request: &Request, account: &RwLock<Account>, from: &str, to: &str,
         }
         ["archive"] => {
             for input in inputs {
-                let a = id(&input["from"]["id"])?;
+                let a = id(dig(input, "/from/id"))?;
                 for other in input["to"].as_array().into_iter().flatten() {
                     account.unlink((from, a), (to, id(&other["id"])?), &[]);
                 }
@@ -211,7 +212,7 @@ pub fn batch(request: &Request, account: &RwLock<Account>, from: &str, to: &str,
         }
         ["labels", "archive"] => {
             for input in inputs {
-                let (a, b) = (id(&input["from"]["id"])?, id(&input["to"]["id"])?);
+                let (a, b) = (id(dig(input, "/from/id"))?, id(dig(input, "/to/id"))?);
                 let specs = input["types"].as_array().map(Vec::as_slice).unwrap_or_default();
                 let kinds: Vec<LinkType> = specs.iter().filter_map(objects::kind_of).collect();
                 if !kinds.is_empty() {
@@ -261,7 +262,7 @@ fn read_many(account: &Account, from: TypeIndex, to: TypeIndex, inputs: &[Value]
             .collect();
         let mut one = json!({ "from": { "id": id.to_string() }, "to": shown });
         if let Some(next) = rest.next() {
-            one["paging"] = json!({ "next": { "after": next.to.to_string() } });
+            put(&mut one, "paging", json!({ "next": { "after": next.to.to_string() } }));
         }
         results.push(serde_json::to_vec(&one).unwrap_or_default());
     }

@@ -22,11 +22,12 @@ pub fn error(status: u16, category: &str, message: &str) -> Reply {
 
 /// An error with more members (`errors`, `context`, `subCategory` …).
 pub fn detailed(status: u16, category: &str, message: &str, more: &Value) -> Reply {
-    let mut body = json!({ "status": "error", "message": message, "correlationId": correlation(), "category": category });
+    let id = correlation();
+    let mut body =
+        json!({ "status": "error", "message": message, "correlationId": id, "category": category });
     if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
         body.extend(more.clone());
     }
-    let id = body["correlationId"].as_str().unwrap_or_default().to_owned();
     Reply::json(status, &body).with("x-hubspot-correlation-id", id)
 }
 

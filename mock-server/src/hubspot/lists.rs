@@ -9,6 +9,7 @@ use super::account::{Account, TypeIndex};
 use super::{errors, objects, paging, unknown_object};
 use crate::clock::{iso_ms, now_ms};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::{dig, put};
 use crate::world::{read, write};
 
 /// A list of records.
@@ -52,10 +53,10 @@ fn to_wire(account: &Account, list: &List, filters: bool) -> Value {
         "size": list.members.len(),
     });
     if let Some(at) = list.deleted_ms {
-        wire["deletedAt"] = json!(iso_ms(at));
+        put(&mut wire, "deletedAt", json!(iso_ms(at)));
     }
     if let Some(branch) = list.filter_branch.as_ref().filter(|_| filters) {
-        wire["filterBranch"] = branch.clone();
+        put(&mut wire, "filterBranch", branch.clone());
     }
     wire
 }
@@ -159,7 +160,7 @@ fn search(account: &Account, body: &Map<String, Value>) -> Outcome {
                 };
                 additional.insert(name.clone(), json!(value));
             }
-            wire["additionalProperties"] = Value::Object(additional);
+            put(&mut wire, "additionalProperties", Value::Object(additional));
             if let Some(wire) = wire.as_object_mut() {
                 wire.shift_remove("size");
             }
@@ -221,7 +222,7 @@ fn members(request: &Request, account: &Account, id: &str) -> Outcome {
         .collect();
     let mut body = json!({ "results": shown, "total": list.members.len() });
     if let Some((next, _)) = rest.next() {
-        body["paging"] = paging::next(request, &next.to_string());
+        put(&mut body, "paging", paging::next(request, &next.to_string()));
     }
     Ok(Reply::json(200, &body))
 }
@@ -254,7 +255,12 @@ fn change(request: &Request, account: &mut Account, key: u64, method: &str, belo
         ("PUT", ["memberships", "remove"]) => members_change(account, key, &[], &ids(&body()?)),
         ("PUT", ["memberships", "add-and-remove"]) => {
             let body = body()?;
-            members_change(account, key, &ids(&body["recordIdsToAdd"]), &ids(&body["recordIdsToRemove"]))
+            members_change(
+                account,
+                key,
+                &ids(dig(&body, "/recordIdsToAdd")),
+                &ids(dig(&body, "/recordIdsToRemove")),
+            )
         }
         ("DELETE", ["memberships"]) => {
             if let Some(list) = account.lists.get_mut(&key) {

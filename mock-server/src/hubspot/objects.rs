@@ -11,6 +11,7 @@ use super::records::{Objects, Record, Wanted, write_text};
 use super::{check, errors, paging, unknown_object};
 use crate::clock::now_ms;
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::dig;
 use crate::world::{read, write};
 
 /// Answers below `/crm/v3/objects/{object}`, but for search and batches.
@@ -71,26 +72,24 @@ fn list(request: &Request, account: &Account, object: &str) -> Outcome {
     let archived = request.param("archived") == Some("true");
     let wanted = objects.wanted(request.list("properties"));
     let associated = associated(request, account)?;
-    let mut rows = objects.records.range(from..).map(|(_, record)| record);
+    let mut rows = objects
+        .records
+        .range(from..)
+        .map(|(_, record)| record)
+        .filter(|record| record.archived_ms.is_some() == archived);
     let mut out = Vec::with_capacity(limit * 1024);
     out.extend_from_slice(b"{\"results\":[");
-    let mut written = 0;
-    let mut next = None;
-    for record in rows.by_ref().filter(|record| record.archived_ms.is_some() == archived) {
-        if written == limit {
-            next = Some(record.id);
-            break;
-        }
-        if written > 0 {
+    let mut last = 0;
+    for (place, record) in rows.by_ref().take(limit).enumerate() {
+        if place > 0 {
             out.push(b',');
         }
-        written += 1;
+        last = record.id;
         write_record(&mut out, account, at, objects, record, &wanted, &associated);
     }
     out.push(b']');
-    if next.is_some() {
+    if rows.next().is_some() {
         // The cursor is the number after the last id shown, whether or not a record bears it.
-        let last = objects.records.range(..next.unwrap_or(u64::MAX)).next_back().map_or(0, |(id, _)| *id);
         out.extend_from_slice(b",\"paging\":");
         let _ = serde_json::to_writer(&mut out, &paging::next(request, &(last + 1).to_string()));
     }
@@ -311,7 +310,7 @@ fn associations(account: &mut Account, at: TypeIndex, body: &Map<String, Value>)
     let Some(list) = body.get("associations").and_then(Value::as_array) else { return Ok(Vec::new()) };
     let mut targets = Vec::new();
     for entry in list {
-        let id = id_of(&entry["to"]["id"]).ok_or_else(|| errors::bad_json("associations.to.id"))?;
+        let id = id_of(dig(entry, "/to/id")).ok_or_else(|| errors::bad_json("associations.to.id"))?;
         let mut kinds: Vec<LinkType> = Vec::new();
         let mut target = None;
         for spec in entry["types"].as_array().into_iter().flatten() {

@@ -6,6 +6,7 @@ use super::account::Account;
 use super::{errors, paging};
 use crate::clock::iso_ms;
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::put;
 use crate::seed::{Rng, words};
 
 /// Two dozen owners: most are people, one is a queue, the last two are archived.
@@ -29,10 +30,10 @@ pub fn seeded(seed: u64) -> Vec<Value> {
                 "archived": archived,
                 "teams": [],
             });
-            if index % 3 == 0 {
+            if index.is_multiple_of(3) {
                 let team = rng.pick(words::COMPANY_TAILS);
-                owner["teams"] =
-                    json!([{ "id": (178_588 + index).to_string(), "name": team, "primary": true }]);
+                let team = json!({ "id": (178_588 + index).to_string(), "name": team, "primary": true });
+                put(&mut owner, "teams", json!([team]));
             }
             if archived && let Some(owner) = owner.as_object_mut() {
                 owner.shift_remove("userId");
@@ -62,7 +63,7 @@ pub fn answer(request: &Request, account: &Account, below: &[&str]) -> Outcome {
             let page: Vec<&Value> = shown.by_ref().take(limit).collect();
             let mut body = json!({ "results": page });
             if let Some(next) = shown.next() {
-                body["paging"] = paging::next(request, &number(next).to_string());
+                put(&mut body, "paging", paging::next(request, &number(next).to_string()));
             }
             Ok(Reply::json(200, &body))
         }

@@ -88,7 +88,10 @@ pub fn stage<'a>(pipelines: &'a [Pipeline], id: &str) -> Option<&'a Stage> {
 
 const MADE_MS: i64 = 1_640_995_200_000;
 
-fn seeded(id: &str, label: &str, order: i64, stages: &[(&str, &str, &[(&str, &str)])]) -> Pipeline {
+/// A stage's id, label and facts.
+type Seed<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn seeded(id: &str, label: &str, order: i64, stages: &[Seed<'_>]) -> Pipeline {
     let stages = stages.iter().zip(0_i64..).map(|((id, label, facts), order)| Stage {
         id: (*id).to_owned(),
         label: (*label).to_owned(),

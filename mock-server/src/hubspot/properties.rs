@@ -9,6 +9,7 @@ use super::property::{Choice, Kind, Property};
 use super::{errors, objects, unknown_object};
 use crate::clock::now_ms;
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::put;
 use crate::world::{read, write};
 
 /// Answers below `/crm/v3/properties/{object}`.
@@ -104,7 +105,7 @@ fn to_wire(account: &Account, at: super::account::TypeIndex, property: &Property
             json!({ "label": label, "value": value, "displayOrder": order, "hidden": false })
         })
         .collect();
-    wire["options"] = Value::Array(options);
+    put(&mut wire, "options", Value::Array(options));
     wire
 }
 

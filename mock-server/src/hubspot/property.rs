@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn values() {
-        let rows: [(&str, Value, Result<Option<&str>, &str>); 14] = [
+        type Row = (&'static str, Value, Result<Option<&'static str>, &'static str>);
+        let rows: [Row; 14] = [
             ("email | E | string text", json!("MAYA@Example.com"), Ok(Some("maya@example.com"))),
             ("email | E | string text", json!("maya@example"), Err("INVALID_EMAIL")),
             ("n | N | number number", json!(12.5), Ok(Some("12.5"))),

@@ -8,6 +8,7 @@ use super::errors;
 use super::field::Field;
 use crate::clock::{iso_s, parse, parse_date};
 use crate::exchange::Reply;
+use crate::json::put;
 
 /// Checks a body; for a new record also that the required members are there.
 pub fn members(
@@ -145,7 +146,7 @@ fn contacts(name: &str, value: &Value) -> Result<Value, Reply> {
     if primaries == 0
         && let Some(first) = kept.first_mut()
     {
-        first["primary"] = json!(true);
+        put(first, "primary", json!(true));
     }
     Ok(Value::Array(kept))
 }
@@ -156,7 +157,7 @@ fn address(value: &Value) -> Value {
         "sublocality": null, "route": null, "street_number": null, "subpremise": null, "postal_code": null,
     });
     for (name, part) in value.as_object().into_iter().flatten() {
-        whole[name] = part.clone();
+        put(&mut whole, name, part.clone());
     }
     whole
 }

@@ -281,7 +281,7 @@ fn activity(rng: &mut Rng, index: u64, added: i64, known: &Ids) -> Map<String, V
     if rng.chance(60) {
         members.insert("note".to_owned(), json!(format!("<p>{}</p>", rng.pick(words::SENTENCES))));
     }
-    if let Some(person) = rng.one(&known.persons).filter(|_| index % 4 != 0) {
+    if let Some(person) = rng.one(&known.persons).filter(|_| !index.is_multiple_of(4)) {
         members.insert("person_id".to_owned(), json!(person));
         members.insert("participants".to_owned(), json!([{ "person_id": person, "primary": true }]));
     }

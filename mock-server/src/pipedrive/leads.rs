@@ -9,6 +9,7 @@ use super::account::{Account, Lead, ready};
 use super::{check, errors, paging};
 use crate::clock::{iso_ms, now_ms, parse, parse_date};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::{at, dig};
 use crate::world::{read, write};
 
 const SORTS: &[&str] = &[
@@ -58,7 +59,7 @@ pub fn answer(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Ou
                     changed.insert(name, value);
                 }
             }
-            if changed["person_id"].is_null() && changed["organization_id"].is_null() {
+            if at(&changed, "person_id").is_null() && at(&changed, "organization_id").is_null() {
                 return Err(linked());
             }
             lead.members = changed;
@@ -184,10 +185,10 @@ fn list(request: &Request, account: &Account, archived: bool) -> Outcome {
     let mut hits: Vec<&Lead> = account
         .leads
         .values()
-        .filter(|lead| (lead.members["is_archived"] == true) == archived)
-        .filter(|lead| owner.is_none_or(|id| lead.members["owner_id"] == id))
-        .filter(|lead| person.is_none_or(|id| lead.members["person_id"] == id))
-        .filter(|lead| organization.is_none_or(|id| lead.members["organization_id"] == id))
+        .filter(|lead| (*at(&lead.members, "is_archived") == true) == archived)
+        .filter(|lead| owner.is_none_or(|id| *at(&lead.members, "owner_id") == id))
+        .filter(|lead| person.is_none_or(|id| *at(&lead.members, "person_id") == id))
+        .filter(|lead| organization.is_none_or(|id| *at(&lead.members, "organization_id") == id))
         .filter(|lead| since.is_none_or(|since| lead.update_ms >= since))
         .collect();
     if let Some(sort) = request.param("sort").filter(|sort| !sort.is_empty()) {
@@ -198,7 +199,7 @@ fn list(request: &Request, account: &Account, archived: bool) -> Outcome {
         hits.sort_by_cached_key(|lead| match field {
             "add_time" => format!("{:020}", lead.add_ms),
             "update_time" => format!("{:020}", lead.update_ms),
-            other => match &lead.members[other] {
+            other => match at(&lead.members, other) {
                 Value::String(text) => text.to_lowercase(),
                 Value::Number(number) => format!("{:020}", number.as_u64().unwrap_or(0)),
                 other => other.to_string(),
@@ -261,29 +262,29 @@ pub fn search(request: &Request, account: &Account, meets: &dyn Fn(&str) -> bool
     account
         .leads
         .values()
-        .filter(|lead| lead.members["title"].as_str().is_some_and(meets))
-        .filter(|lead| person.is_none_or(|id| lead.members["person_id"] == id))
-        .filter(|lead| organization.is_none_or(|id| lead.members["organization_id"] == id))
+        .filter(|lead| at(&lead.members, "title").as_str().is_some_and(meets))
+        .filter(|lead| person.is_none_or(|id| *at(&lead.members, "person_id") == id))
+        .filter(|lead| organization.is_none_or(|id| *at(&lead.members, "organization_id") == id))
         .map(|lead| {
             let named = |entity: &str, id: &Value| match id {
                 Value::Null => Value::Null,
                 id => json!({ "id": id, "name": account.name_of(entity, id) }),
             };
             let item = json!({
-                "id": lead.members["id"],
+                "id": at(&lead.members, "id"),
                 "type": "lead",
-                "title": lead.members["title"],
-                "owner": { "id": lead.members["owner_id"] },
-                "person": named("persons", &lead.members["person_id"]),
-                "organization": named("organizations", &lead.members["organization_id"]),
+                "title": at(&lead.members, "title"),
+                "owner": { "id": at(&lead.members, "owner_id") },
+                "person": named("persons", at(&lead.members, "person_id")),
+                "organization": named("organizations", at(&lead.members, "organization_id")),
                 "phones": [],
                 "emails": [],
                 "custom_fields": [],
                 "notes": [],
-                "value": lead.members["value"]["amount"],
-                "currency": lead.members["value"]["currency"],
+                "value": dig(at(&lead.members, "value"), "/amount"),
+                "currency": dig(at(&lead.members, "value"), "/currency"),
                 "visible_to": 3,
-                "is_archived": lead.members["is_archived"],
+                "is_archived": at(&lead.members, "is_archived"),
             });
             (0.29, item)
         })

@@ -9,6 +9,7 @@ use super::account::{Account, Note, ready};
 use super::{errors, paging};
 use crate::clock::{now_ms, parse, spaced};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::{at, put};
 use crate::world::{read, write};
 
 const LINKS: [(&str, &str); 3] =
@@ -177,7 +178,7 @@ fn list(request: &Request, account: &Account) -> Outcome {
             "add_time" => hits.sort_by_key(|note| note.add_ms),
             "update_time" => hits.sort_by_key(|note| note.update_ms),
             "id" => {}
-            "content" => hits.sort_by_key(|note| note.members["content"].to_string()),
+            "content" => hits.sort_by_key(|note| at(&note.members, "content").to_string()),
             other => return Err(errors::bad(&format!("cannot sort by {other}"))),
         }
         if direction.eq_ignore_ascii_case("desc") {
@@ -189,7 +190,7 @@ fn list(request: &Request, account: &Account) -> Outcome {
     let mut window =
         json!({ "start": start, "limit": limit, "more_items_in_collection": reached < hits.len() });
     if reached < hits.len() {
-        window["next_start"] = json!(reached);
+        put(&mut window, "next_start", json!(reached));
     }
     Ok(Reply::json(
         200,

@@ -37,6 +37,7 @@ impl Cursor {
         let read = || -> Option<Cursor> {
             let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
             let body: Value = serde_json::from_slice(&bytes).ok()?;
+            let body = &body;
             Some(Cursor {
                 field: body["field"].as_str()?.to_owned(),
                 value: body["fieldValue"].clone(),

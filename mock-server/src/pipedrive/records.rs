@@ -13,6 +13,7 @@ use super::table::{Record, Table};
 use super::{check, errors};
 use crate::clock::{iso_s, now_ms, parse};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::put;
 use crate::world::{read, write};
 
 /// Answers below `/api/v2/{entity}`.
@@ -472,10 +473,10 @@ fn fit_participants(checked: &mut Map<String, Value>) -> Result<(), Reply> {
     if !list.iter().any(|one| one["primary"] == true)
         && let Some(first) = list.first_mut()
     {
-        first["primary"] = json!(true);
+        put(first, "primary", json!(true));
     }
     for one in list.iter_mut().filter(|one| one["primary"].is_null()) {
-        one["primary"] = json!(false);
+        put(one, "primary", json!(false));
     }
     let primary = list.iter().find(|one| one["primary"] == true).map(|one| one["person_id"].clone());
     checked.insert("person_id".to_owned(), primary.unwrap_or(Value::Null));

@@ -10,6 +10,7 @@ use super::errors;
 use super::paging::{self, Cursor};
 use super::table::{Record, Table};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::put;
 use crate::world::read;
 
 /// Answers `/api/v2/{entity}/search`.
@@ -169,7 +170,11 @@ fn named(account: &Account, entity: &str, id: &Value) -> Value {
     let mut named = json!({ "id": id, "name": account.name_of(entity, id) });
     if entity == "organizations" {
         let organization = id.as_u64().and_then(|id| account.tables.get(entity)?.records.get(&id));
-        named["address"] = organization.map_or(Value::Null, |record| record.get("address")["value"].clone());
+        put(
+            &mut named,
+            "address",
+            organization.map_or(Value::Null, |record| record.get("address")["value"].clone()),
+        );
     }
     named
 }

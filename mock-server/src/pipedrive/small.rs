@@ -8,6 +8,7 @@ use super::account::Account;
 use super::errors;
 use crate::clock::{iso_ms, now_ms, spaced};
 use crate::exchange::{Outcome, Reply, Request};
+use crate::json::put;
 use crate::world::{read, write};
 
 fn ok(data: &Value) -> Outcome {
@@ -25,12 +26,12 @@ pub fn users(request: &Request, account: &Account, rest: &[&str]) -> Outcome {
         [] => ok(&json!(account.users)),
         ["me"] => {
             let mut me = account.users.first().cloned().unwrap_or_default();
-            me["company_id"] = json!(account.company_id);
-            me["company_name"] = json!(account.name);
-            me["company_domain"] = json!(account.name);
-            me["company_country"] = json!("EE");
-            me["company_industry"] = json!("IT Services");
-            me["language"] = json!({ "language_code": "en", "country_code": "US" });
+            put(&mut me, "company_id", json!(account.company_id));
+            put(&mut me, "company_name", json!(account.name));
+            put(&mut me, "company_domain", json!(account.name));
+            put(&mut me, "company_country", json!("EE"));
+            put(&mut me, "company_industry", json!("IT Services"));
+            put(&mut me, "language", json!({ "language_code": "en", "country_code": "US" }));
             ok(&me)
         }
         ["find"] => {
@@ -45,7 +46,7 @@ pub fn users(request: &Request, account: &Account, rest: &[&str]) -> Outcome {
             ok(&json!(found))
         }
         [id] => {
-            let found = account.users.iter().find(|user| user["id"].to_string() == *id);
+            let found = account.users.iter().find(|user| user["id"].as_u64() == id.parse().ok());
             found.map(|user| Reply::json(200, &json!({ "success": true, "data": user }))).ok_or_else(|| {
                 Reply::json(404, &json!({ "success": false, "error": "User not found or not accessible." }))
             })
@@ -103,7 +104,7 @@ pub fn filters(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> O
             ok(account.filters.get(&id).ok_or_else(missing)?)
         }
         ("POST", []) => {
-            let body = request.json().map_err(|_| errors::bad("Bad request"))?;
+            let body = &request.json().map_err(|_| errors::bad("Bad request"))?;
             let text = |name: &str| {
                 body[name].as_str().ok_or_else(|| errors::bad(&format!("{name} must be given.")))
             };
@@ -120,12 +121,12 @@ pub fn filters(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> O
         }
         ("PUT", [id]) => {
             let id = parse(id)?;
-            let body = request.json().map_err(|_| errors::bad("Bad request"))?;
+            let body = &request.json().map_err(|_| errors::bad("Bad request"))?;
             let mut account = write(account);
             let filter = account.filters.get_mut(&id).ok_or_else(missing)?;
             for name in ["name", "conditions"] {
-                if !body[name].is_null() {
-                    filter[name] = body[name].clone();
+                if let Some(value) = body.get(name).filter(|value| !value.is_null()) {
+                    put(filter, name, value.clone());
                 }
             }
             ok(filter)
@@ -147,7 +148,7 @@ pub fn webhooks(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> 
     match (request.method.as_str(), rest) {
         ("GET", []) => reply(200, &json!(read(account).webhooks.values().collect::<Vec<_>>())),
         ("POST", []) => {
-            let body = request.json().map_err(|_| errors::bad("Bad request"))?;
+            let body = &request.json().map_err(|_| errors::bad("Bad request"))?;
             let invalid = |name: &str, says: &str| {
                 let body = json!({ "status": "error", "success": false, "errors": { name: [says] } });
                 Reply::json(400, &body)

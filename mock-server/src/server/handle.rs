@@ -149,7 +149,8 @@ fn afterwards(fault: &Kind, mut reply: Reply, request: &Request) -> Result<Reply
         Kind::BrokenJson => Some(reply.body.slice(..reply.body.len() / 2).to_vec()),
         Kind::StuckCursor => {
             let body = request.json().unwrap_or_default();
-            let cursor = request.param("after").or(request.param("cursor")).or(body["after"].as_str());
+            let after = body.get("after").and_then(serde_json::Value::as_str);
+            let cursor = request.param("after").or(request.param("cursor")).or(after);
             spoil::stuck_cursor(&reply.body, cursor.unwrap_or(""))
         }
         _ => None,
