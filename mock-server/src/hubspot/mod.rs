@@ -1,7 +1,7 @@
 //! Room: HubSpot. In: a request below `/hubspot`. Out: what HubSpot would answer. Never: sockets, faults.
 //!
 //! Reading order: `errors`, `property`, `catalogue`, `records`, `links`, `account`; then the endpoints: `oauth`,
-//! `objects`, `check`, `search`, `batch`, `associations`, `owners`, `pipelines`, `properties`, `schemas`, `lists`.
+//! `objects`, `check`, `search`, `filter`, `batch`, `associations`, `owners`, `pipelines`, `properties`, `schemas`, `lists`.
 
 pub mod account;
 mod associations;
@@ -9,6 +9,7 @@ mod batch;
 mod catalogue;
 mod check;
 pub mod errors;
+mod filter;
 mod generate;
 pub mod links;
 pub mod lists;
@@ -90,7 +91,13 @@ fn with_limits(reply: Reply, allowance: Allowance) -> Reply {
 
 fn route(request: &Request, world: &World, name: &str) -> Outcome {
     let account = world.hubspot(name);
-    let parts = request.parts();
+    let mut parts = request.parts();
+    // The dated versions of the objects API answer as version 3 does: `/crm/objects/2026-03/…`.
+    if let ["crm", "objects", version, ..] = parts.as_slice()
+        && version.starts_with("20")
+    {
+        parts.splice(1..3, ["v3", "objects"]);
+    }
     match parts.as_slice() {
         ["crm", "v3", "objects", object, "search"] => {
             let lag_ms = world.settings(Vendor::Hubspot, name).search_lag_ms;

@@ -1,7 +1,7 @@
 //! Room: Pipedrive. In: a request below `/pipedrive`. Out: what Pipedrive would answer. Never: sockets, faults.
 //!
-//! Reading order: `errors`, `field`, `entity`, `table`, `account`; then the endpoints: `oauth`, `records` (v2),
-//! `search` (v2), `fields` (v2), `leads`, `notes` and `small` (v1).
+//! Reading order: `errors`, `field`, `entity`, `table`, `account`; then the endpoints: `oauth`, `records`,
+//! `list`, `check` and `search` (v2), `fields` (v2), `leads`, `notes` and `small` (v1).
 
 pub mod account;
 mod check;
@@ -11,6 +11,7 @@ pub mod field;
 mod fields;
 mod generate;
 mod leads;
+mod list;
 mod notes;
 mod oauth;
 mod paging;
