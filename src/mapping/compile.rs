@@ -214,7 +214,7 @@ impl Compiler<'_> {
             key: key_of(&within.field.name),
             rule: made?,
             absent: absent(within.field),
-            required: within.field.required && !within.field.nullable,
+            required: within.field.required,
             read_only,
             write_only,
             lossy,

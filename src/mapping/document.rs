@@ -30,7 +30,9 @@ impl Document {
     ///
     /// Errors: the first syntax fault, with its position.
     pub fn parse(file: &str, text: &str) -> Result<Document, Vec<Fault>> {
-        let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
+        // YAML 1.2: `no`, `on` and `y` are texts.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let (line, column) = error.location().map_or((1, 1), place);
             let message = error.without_snippet().to_string();
             let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -403,6 +405,12 @@ mod tests {
         assert_eq!(document.fault("/list/1", "no").to_string(), "m.yaml:5:11: no");
         assert_eq!(document.fault_at_key("/fileds/name", "no").to_string(), "m.yaml:3:3: no");
         assert_eq!(document.fault("/list/1/deeper", "no").to_string(), "m.yaml:5:11: no");
+    }
+
+    #[test]
+    fn only_true_and_false_are_booleans() {
+        let document = Document::parse("m.yaml", "{ a: no, b: y, on: true, n: off }").unwrap();
+        assert_eq!(document.value(), &json!({"a": "no", "b": "y", "on": true, "n": "off"}));
     }
 
     #[test]

@@ -496,10 +496,8 @@ fn emit_element<'a>(
         *count += 1;
         return;
     }
+    // Without the value that the contract needs there is nothing to show; a bad one has been noted.
     out.truncate(start);
-    if made.some {
-        page.warn(&here, "", "the element lacks a value that the contract needs, and is left out");
-    }
 }
 
 /// Writes a list made from a list; false where the record has none.

@@ -4,6 +4,8 @@
 
 mod country;
 mod number;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 
