@@ -101,6 +101,10 @@ fn by_hand(record: &Value) -> Value {
         value => Some(json!({name: value, "type": kind})),
     };
     let list = |items: Vec<Option<Value>>| Value::Array(items.into_iter().flatten().collect());
+    let custom: Vec<Value> = ["annual_budget", "favourite_colour", "is_partner", "segment_score"]
+        .iter()
+        .map(|id| json!({"id": id, "name": id, "description": null, "value": get(id)}))
+        .collect();
     json!({
         "id": record["id"], "name": format!("{} {}", text("firstname"), text("lastname")), "owner_id": get("hubspot_owner_id"),
         "company_id": record.pointer("/associations/companies/results/0/id"), "company_name": get("company"),
@@ -113,8 +117,7 @@ fn by_hand(record: &Value) -> Value {
         "social_links": list(vec![entry("hs_linkedin_url", "url", "linkedin")]),
         "phone_numbers": list(vec![entry("phone", "number", "primary"), entry("mobilephone", "number", "mobile")]),
         "emails": list(vec![entry("email", "email", "primary"), entry("work_email", "email", "work")]),
-        "custom_fields": ["annual_budget", "favourite_colour", "is_partner", "segment_score"]
-            .iter().map(|id| json!({"id": id, "name": id, "description": null, "value": get(id)})).collect::<Vec<_>>(),
+        "custom_fields": custom,
         "last_activity_at": get("notes_last_updated"), "created_at": record["createdAt"], "updated_at": record["updatedAt"],
     })
 }

@@ -1,16 +1,21 @@
 //! The write plan: from a unified body to what the CRM is sent.
 
+mod list;
+mod place;
+
 use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use self::list::{each_to_wire, places_to_wire};
+use self::place::set;
 use super::Writing;
-use super::codec::{Around, number_text, zone};
+use super::codec::{Around, zone};
 use super::custom::Body;
 use super::expression::run;
-use super::path::{Path, Step};
-use super::rule::{Each, Field, Item, Mapping, Place, Rule, Source, ValueRule};
+use super::path::Path;
+use super::rule::{Field, Mapping, Rule, Source, ValueRule};
 use crate::model::{Problem, Severity};
 
 /// The most elements of one list in a body.
@@ -369,220 +374,6 @@ fn not_stored(name: &str, value: &Value, pointer: &str, output: &mut Output<'_>)
     }
 }
 
-/// The elements of a list in a body.
-fn elements<'v>(value: &'v Value, pointer: &str, output: &mut Output<'_>) -> Option<&'v [Value]> {
-    match value {
-        Value::Null => Some(&[]),
-        Value::Array(items) if items.len() <= MOST_ELEMENTS => Some(items),
-        Value::Array(_) => {
-            output.fault(pointer, "", format!("a list of more than {MOST_ELEMENTS} elements"));
-            None
-        }
-        _ => {
-            output.fault(pointer, "", "a list is needed");
-            None
-        }
-    }
-}
-
-fn places_to_wire(places: &[Place], exact: bool, value: &Value, pointer: &str, output: &mut Output<'_>) {
-    let Some(items) = elements(value, pointer, output) else { return };
-    if value.is_null() && output.mode == WriteMode::Create {
-        return;
-    }
-    let constants = |place: &Place, wanted: &Value| {
-        place.fields.iter().all(|field| match &field.rule {
-            Rule::Value(rule) => rule
-                .constant()
-                .is_none_or(|text| wanted.get(&field.name).and_then(Value::as_str) == Some(text)),
-            _ => true,
-        })
-    };
-    let writes = |field: &Field| {
-        !field.read_only && matches!(&field.rule, Rule::Value(rule) if rule.constant().is_none())
-    };
-    let writable: Vec<&Place> =
-        places.iter().filter(|place| place.spread.is_none() && place.fields.iter().any(writes)).collect();
-    let mut taken: Vec<Option<usize>> = vec![None; writable.len()];
-    let mut left: Vec<usize> = Vec::new();
-    // First those that say which place is theirs, then the others in order.
-    for (index, item) in items.iter().enumerate() {
-        let place = writable
-            .iter()
-            .zip(taken.iter_mut())
-            .find(|(place, taken)| taken.is_none() && constants(place, item))
-            .map(|(_, taken)| taken);
-        match place {
-            Some(taken) => *taken = Some(index),
-            None => left.push(index),
-        }
-    }
-    for index in left {
-        let at = format!("{pointer}/{index}");
-        match taken.iter_mut().find(|taken| taken.is_none() && !exact) {
-            Some(taken) => *taken = Some(index),
-            None => output.warn(
-                &at,
-                "",
-                format!("{} has no place for this element; it is not stored", output.connector),
-            ),
-        }
-    }
-    for (place, taken) in writable.iter().zip(&taken) {
-        match taken {
-            Some(index) => {
-                let at = format!("{pointer}/{index}");
-                if let Some(item) = items.get(*index) {
-                    place_to_wire(place, item, &at, output);
-                }
-            }
-            None if output.mode == WriteMode::Update => {
-                for field in &place.fields {
-                    if let (Rule::Value(rule), false) = (&field.rule, field.read_only)
-                        && rule.constant().is_none()
-                    {
-                        clear(rule, pointer, output);
-                    }
-                }
-            }
-            None => {}
-        }
-    }
-}
-
-fn place_to_wire(place: &Place, item: &Value, pointer: &str, output: &mut Output<'_>) {
-    let Some(entries) = item.as_object() else {
-        return output.fault(pointer, "", "an object is needed");
-    };
-    for field in &place.fields {
-        let Rule::Value(rule) = &field.rule else { continue };
-        let value = entries.get(&field.name).unwrap_or(&Value::Null);
-        let at = format!("{pointer}/{}", field.name);
-        match rule.constant() {
-            Some(text) => {
-                if let Some(given) = value.as_str().filter(|given| *given != text) {
-                    output.warn(
-                        &at,
-                        "",
-                        format!("`{given}` is kept as `{text}`: {} has no other place", output.connector),
-                    );
-                }
-            }
-            None if field.read_only => {
-                if !value.is_null() {
-                    output.warn(
-                        &at,
-                        "",
-                        format!("`{}` is read-only in {}; it is not written", field.name, output.connector),
-                    );
-                }
-            }
-            None => value_to_wire(rule, value, None, &at, output),
-        }
-    }
-    for (name, value) in entries {
-        if !place.fields.iter().any(|field| field.name == *name) {
-            not_stored(name, value, &format!("{pointer}/{name}"), output);
-        }
-    }
-}
-
-fn each_to_wire(each: &Each, value: &Value, pointer: &str, output: &mut Output<'_>) {
-    if let Some(name) = &each.link {
-        return link(name, value, pointer, output);
-    }
-    let Some(items) = elements(value, pointer, output) else { return };
-    if value.is_null() {
-        if output.mode == WriteMode::Update {
-            output.set(&each.path, each.null_as.clone().unwrap_or_else(|| Value::Array(Vec::new())));
-        }
-        return;
-    }
-    let mut list = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let at = format!("{pointer}/{index}");
-        match &each.item {
-            Item::Value(rule) => match encode(rule, item, None, output) {
-                Ok((values, remark)) => {
-                    for (path, value) in values {
-                        list.push(wrap(&path, value));
-                    }
-                    if let Some(remark) = remark {
-                        output.warn(&at, &each.path.to_string(), remark);
-                    }
-                }
-                Err(message) => output.fault(&at, &each.path.to_string(), message),
-            },
-            Item::Fields(fields) => list.extend(element_to_wire(each, fields, item, &at, output)),
-        }
-    }
-    output.set(&each.path, Value::Array(list));
-}
-
-/// A value as it stands within an otherwise empty element.
-fn wrap(path: &Path, value: Value) -> Value {
-    if path.steps.is_empty() {
-        return value;
-    }
-    let mut map = Map::new();
-    set(&mut map, &path.steps, value);
-    Value::Object(map)
-}
-
-fn element_to_wire(
-    each: &Each,
-    fields: &[Field],
-    item: &Value,
-    pointer: &str,
-    output: &mut Output<'_>,
-) -> Option<Value> {
-    let Some(entries) = item.as_object() else {
-        output.fault(pointer, &each.path.to_string(), "an object is needed");
-        return None;
-    };
-    let mut element = Map::new();
-    for (name, value) in entries {
-        let at = format!("{pointer}/{}", super::document::escape(name));
-        let Some(field) = fields.iter().find(|field| field.name == *name) else {
-            not_stored(name, value, &at, output);
-            continue;
-        };
-        if value.is_null() {
-            continue;
-        }
-        if field.read_only {
-            output.warn(&at, "", format!("`{name}` is read-only in {}; it is not written", output.connector));
-            continue;
-        }
-        let Rule::Value(rule) = &field.rule else {
-            not_stored(name, value, &at, output);
-            continue;
-        };
-        if let Some(text) = rule.constant() {
-            if value.as_str() != Some(text) {
-                output.warn(
-                    &at,
-                    "",
-                    format!("the value is kept as `{text}`: {} has no other", output.connector),
-                );
-            }
-            continue;
-        }
-        match encode(rule, value, None, output) {
-            Ok((values, remark)) => {
-                for (path, value) in values {
-                    set(&mut element, &path.steps, value);
-                }
-                if let Some(remark) = remark {
-                    output.warn(&at, &each.path.to_string(), remark);
-                }
-            }
-            Err(message) => output.fault(&at, &each.path.to_string(), message),
-        }
-    }
-    Some(Value::Object(element))
-}
-
 /// Fields that a body gives in parts only.
 fn compose(mapping: &Mapping, body: &Body, output: &mut Output<'_>) {
     for field in &mapping.fields {
@@ -623,73 +414,4 @@ fn compose(mapping: &Mapping, body: &Body, output: &mut Output<'_>) {
             }
         }
     }
-}
-
-/// Sets a value in a body, making what is on the way.
-fn set(map: &mut Map<String, Value>, steps: &[Step], value: Value) {
-    let Some((Step::Key(key), rest)) = steps.split_first() else { return };
-    if rest.is_empty() {
-        map.insert(key.clone(), value);
-        return;
-    }
-    let entry = map.entry(key.clone()).or_insert(Value::Null);
-    set_in(entry, rest, value);
-}
-
-fn set_in(at: &mut Value, steps: &[Step], value: Value) {
-    let Some((step, rest)) = steps.split_first() else {
-        *at = value;
-        return;
-    };
-    match step {
-        Step::Key(key) => {
-            if !at.is_object() {
-                *at = Value::Object(Map::new());
-            }
-            if let Some(map) = at.as_object_mut() {
-                set_in(map.entry(key.clone()).or_insert(Value::Null), rest, value);
-            }
-        }
-        Step::Index(index) => {
-            if let Some(items) = list_of(at) {
-                // Positions are written from the front; there are no holes.
-                let index = (*index).min(items.len());
-                if index == items.len() {
-                    items.push(Value::Null);
-                }
-                if let Some(item) = items.get_mut(index) {
-                    set_in(item, rest, value);
-                }
-            }
-        }
-        Step::Choice(key, wanted) => {
-            if let Some(items) = list_of(at) {
-                let is = |item: &Value| match item.get(key) {
-                    Some(Value::String(text)) => text == wanted,
-                    Some(Value::Number(number)) => number_text(number) == *wanted,
-                    _ => false,
-                };
-                let index = match items.iter().position(is) {
-                    Some(index) => index,
-                    None => {
-                        let mut item = Map::new();
-                        item.insert(key.clone(), Value::from(wanted.as_str()));
-                        items.push(Value::Object(item));
-                        items.len() - 1
-                    }
-                };
-                if let Some(item) = items.get_mut(index) {
-                    set_in(item, rest, value);
-                }
-            }
-        }
-        Step::Rest => {}
-    }
-}
-
-fn list_of(at: &mut Value) -> Option<&mut Vec<Value>> {
-    if !at.is_array() {
-        *at = Value::Array(Vec::new());
-    }
-    at.as_array_mut()
 }
