@@ -520,6 +520,7 @@ fn emit_each<'a>(
     let mut count = 0;
     let mut index = 0;
     let mut first = true;
+    let list = out.len();
     out.push(b'[');
     // The text was checked when the record was read, so that no error can come up here.
     let entered = scanner.enter();
@@ -547,8 +548,12 @@ fn emit_each<'a>(
                 }
                 let value = out.len();
                 let written = emit_value(rule, &element, page, &at.index(count), true, out);
-                let again =
-                    written && each.distinct && !known.insert(out.get(value..).unwrap_or_default().to_vec());
+                let again = written && each.distinct && count > 0 && {
+                    if count == 1 {
+                        known.insert(out.get(list + 1..start).unwrap_or_default().to_vec());
+                    }
+                    !known.insert(out.get(value..).unwrap_or_default().to_vec())
+                };
                 if written && !again {
                     count += 1;
                 } else {
@@ -567,12 +572,16 @@ fn emit_each<'a>(
 
 /// The text of an id, made by its rule.
 pub(super) fn id_of<'a>(rule: &ValueRule, found: &Found<'a>, page: &Page<'a, '_>) -> Option<String> {
-    let mut out = Vec::new();
-    match try_value(rule, found, page, true, &mut out) {
-        Ok(true) => {
-            let raw = String::from_utf8(out).ok()?;
-            scalar_text(&raw).map(Cow::into_owned).filter(|id| !id.is_empty())
-        }
-        _ => None,
+    let mut out = Vec::with_capacity(24);
+    if !try_value(rule, found, page, true, &mut out).ok()? {
+        return None;
     }
+    // A plain text loses its quotes where it stands; one with escapes is read.
+    if !out.contains(&b'\\') && out.len() > 2 && out.starts_with(b"\"") {
+        out.pop();
+        out.remove(0);
+        return String::from_utf8(out).ok();
+    }
+    let raw = String::from_utf8(out).ok()?;
+    scalar_text(&raw).map(Cow::into_owned).filter(|id| !id.is_empty())
 }
