@@ -8,7 +8,7 @@ use super::path::{Path, Step};
 use super::plan::{Found, Tree};
 use super::scan::{push_text, text_of};
 use super::write::{Output, WriteMode};
-use crate::model::{FieldDefinition, FieldKind, FieldMask};
+use crate::model::{FieldDefinition, FieldDefinitions, FieldKind, FieldMask};
 
 /// The most left-over keys that are looked at in one record.
 const MOST: usize = 2_000;
@@ -62,17 +62,14 @@ impl Custom {
     }
 
     /// Writes the record's custom fields as a list.
-    pub fn emit(
+    pub fn emit<'a>(
         &self,
-        found: &Found<'_>,
-        page: &mut Page<'_, '_>,
+        found: &Found<'a>,
+        page: &mut Page<'a, '_>,
         at: &At<'_>,
         mask: Option<&FieldMask>,
         out: &mut Vec<u8>,
     ) {
-        let wants = |name: &str| mask.is_none_or(|mask| mask.is_all() || mask.below(name).is_some());
-        let (id, name, description, value) =
-            (wants("id"), wants("name"), wants("description"), wants("value"));
         let rest = found.rest.get(..found.rest.len().min(MOST)).unwrap_or_default();
         if rest.len() < found.rest.len() {
             page.warn(
@@ -82,7 +79,8 @@ impl Custom {
             );
         }
         out.push(b'[');
-        let mut first = true;
+        let mut count = 0;
+        let mut heads = std::mem::take(&mut page.heads);
         for (index, (key, raw)) in rest.iter().enumerate() {
             // Of a key that comes twice the last one counts.
             let later = rest.get(index + 1..).unwrap_or_default();
@@ -93,53 +91,32 @@ impl Custom {
             if self.is_empty(raw) {
                 continue;
             }
-            let key = key.text();
-            let definition = match page.reading.definitions {
-                Some(definitions) => match definitions.get(&key) {
-                    Some(definition) if definition.custom => Some(definition),
-                    _ => continue,
-                },
-                None => None,
-            };
-            if !first {
+            // Records of a page have the same keys in the same order: what is known of a key is kept by its position.
+            if heads.len() <= index {
+                heads.resize_with(index + 1, Head::default);
+            }
+            let Some(head) = heads.get_mut(index) else { break };
+            if head.key != key.raw {
+                *head = Head::of(key.raw, &key.text(), page.reading.definitions, mask);
+            }
+            if !head.shown {
+                continue;
+            }
+            if count > 0 {
                 out.push(b',');
             }
-            first = false;
-            out.push(b'{');
-            let mut comma = false;
-            let mut entry = |out: &mut Vec<u8>, key: &[u8]| {
-                if std::mem::replace(&mut comma, true) {
-                    out.push(b',');
-                }
-                out.extend_from_slice(key);
-            };
-            if id {
-                entry(out, b"\"id\":");
-                push_text(out, &key);
-            }
-            if let Some(definition) = definition {
-                if name {
-                    entry(out, b"\"name\":");
-                    push_text(out, &definition.name);
-                }
-                if description {
-                    entry(out, b"\"description\":");
-                    match &definition.description {
-                        Some(text) => push_text(out, text),
-                        None => out.extend_from_slice(b"null"),
-                    }
-                }
-            }
-            if value {
-                entry(out, b"\"value\":");
-                if let Err(message) = self.value(raw, definition, out) {
-                    let path = format!("{}.{key}", self.base);
-                    page.warn(&at.index(index), &path, message);
-                }
+            out.extend_from_slice(&head.json);
+            if head.value
+                && let Err(message) = self.value(raw, head.definition, out)
+            {
+                let path = format!("{}.{}", self.base, key.text());
+                page.warn(&at.index(count), &path, message);
             }
             out.push(b'}');
+            count += 1;
         }
         out.push(b']');
+        page.heads = heads;
     }
 
     fn is_empty(&self, raw: &str) -> bool {
@@ -365,6 +342,53 @@ impl Custom {
             _ if ids.len() == 1 => Ok(ids.pop().map_or(Value::Null, wire)),
             _ => Err("the CRM's field takes one option".to_owned()),
         }
+    }
+}
+
+/// What is the same for a custom field in every record of a page.
+#[derive(Debug, Default)]
+pub(super) struct Head<'a> {
+    /// The key as it stands between the quotes.
+    key: &'a str,
+    definition: Option<&'a FieldDefinition>,
+    /// Whether it is one of the fields that are shown.
+    shown: bool,
+    /// Whether its value is wanted.
+    value: bool,
+    /// The object up to its value.
+    json: Vec<u8>,
+}
+
+impl<'a> Head<'a> {
+    fn of(
+        raw: &'a str,
+        key: &str,
+        definitions: Option<&'a FieldDefinitions>,
+        mask: Option<&FieldMask>,
+    ) -> Head<'a> {
+        let wants = |name: &str| mask.is_none_or(|mask| mask.is_all() || mask.below(name).is_some());
+        let definition = definitions.and_then(|known| known.get(key)).filter(|definition| definition.custom);
+        let mut json = vec![b'{'];
+        let mut entry = |name: &str, text: Option<&str>| {
+            if wants(name) {
+                json.extend_from_slice(if json.len() > 1 { b",\"" } else { b"\"" });
+                json.extend_from_slice(name.as_bytes());
+                json.extend_from_slice(b"\":");
+                match text {
+                    Some(text) => push_text(&mut json, text),
+                    None if name == "value" => {}
+                    None => json.extend_from_slice(b"null"),
+                }
+            }
+        };
+        entry("id", Some(key));
+        if let Some(definition) = definition {
+            entry("name", Some(&definition.name));
+            entry("description", definition.description.as_deref());
+        }
+        entry("value", None);
+        let shown = definitions.is_none() || definition.is_some();
+        Head { key: raw, definition, shown, value: wants("value"), json }
     }
 }
 

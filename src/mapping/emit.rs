@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Reading;
 use super::codec::Around;
+use super::custom::Head;
 use super::expression::{bind, run};
 use super::plan::{Found, Slot};
 use super::rule::{Absent, Each, Field, Item, Mapping, Place, Rule, Source, ValueRule, with_currency};
@@ -27,6 +28,8 @@ pub(super) struct Page<'a, 'r> {
     pub empty_is_null: bool,
     /// One set of slots per kind of list element.
     pub lists: Vec<Found<'a>>,
+    /// What is known of custom fields by their position in the records.
+    pub heads: Vec<Head<'a>>,
     pub problems: &'r mut Vec<Problem>,
     /// The record at hand.
     pub record: Option<String>,
@@ -464,6 +467,7 @@ fn emit_places<'a>(
                 zone: page.zone.clone(),
                 empty_is_null: true,
                 lists: Vec::new(),
+                heads: Vec::new(),
                 problems: &mut *page.problems,
                 record: page.record.clone(),
             };

@@ -470,6 +470,7 @@ pub fn read_page<'a>(
             zone: reading.timezone.and_then(zone),
             empty_is_null: mapping.null_as == "",
             lists: (0..mapping.lists).map(|_| Found::default()).collect(),
+            heads: Vec::new(),
             problems: &mut out.problems,
             record: None,
         },
