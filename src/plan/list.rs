@@ -1,7 +1,10 @@
 //! Lists: downstream pages are fetched, completed, mapped and cut until the page asked for is full.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use super::ask::Asked;
 use super::enrich::Round;
 use super::ground::Ground;
 use super::keyset::{self, Language, Row};
@@ -42,7 +45,7 @@ pub struct List {
     token: Token,
     binding: Binding,
     position: Position,
-    chunks: Vec<Vec<String>>,
+    asked: Arc<Asked>,
     limit: usize,
     consumed: usize,
     pages: u32,
@@ -98,7 +101,7 @@ impl List {
             way,
             token,
             binding,
-            chunks: ask::properties(ground, resource, call.query.fields.as_ref()),
+            asked: ask::properties(ground, resource, call.query.fields.as_ref()),
             limit: usize::from(call.query.limit),
             consumed: 0,
             pages: 0,
@@ -168,14 +171,15 @@ impl List {
             }
             None => Some(Value::Array(clauses)),
         };
-        let mut requests = Vec::with_capacity(self.chunks.len());
-        for chunk in &self.chunks {
+        let mut requests = Vec::with_capacity(self.asked.parts.len());
+        for part in &self.asked.parts {
             let names = |name: &str| match name {
                 "limit" if window.size != usize::MAX => Some(json!(window.size)),
                 "cursor" => window.cursor.clone().map(Value::from),
                 "page" => window.page.map(Value::from),
                 "offset" => window.offset.map(Value::from),
-                "properties" => Some(json!(chunk)),
+                "properties" if plan.request.has_body() => Some(json!(part.names)),
+                "properties" => Some(Value::from(part.text.as_str())).filter(|_| !part.text.is_empty()),
                 "clauses" => clauses.clone(),
                 "sort" => order.as_ref().map(|(by, _)| json!(by)),
                 "direction" => order.as_ref().map(|(_, descending)| {
