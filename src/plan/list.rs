@@ -334,6 +334,8 @@ impl List {
             skip: window.skip,
             take,
         };
+        // Unified records are about as long as the CRM's: room for all of them at once.
+        self.records.json.reserve(reply.body.len());
         let before = self.records.seen;
         let malformed =
             |fault: crate::mapping::Malformed| classify::malformed(&ground.connector, &fault.to_string());
@@ -346,6 +348,10 @@ impl List {
             _ => read_page(&resource.mapping, &plan.frame, &reply.body, &reading, &mut self.records)
                 .map_err(malformed)?,
         };
+        // Some CRMs say null for an empty list; a reply that lacks its place altogether is none that was asked for.
+        if !self.records.found && hydrated.is_none() && !names_records(plan, &reply.body) {
+            return Err(classify::malformed(&ground.connector, "the reply has no place for records"));
+        }
         let seen = if hydrated.is_some() { rows.len() } else { self.records.seen - before };
         let taken = seen.saturating_sub(window.skip).min(take);
         self.consumed += taken;
@@ -443,6 +449,13 @@ impl List {
             .and_then(|resource| self.plan(resource))
             .is_ok_and(|plan| !matches!(plan.spec.paging, Paging::Keyset { .. }))
     }
+}
+
+/// Whether the last key of the records' path stands in a reply at all.
+fn names_records(plan: &ListPlan, body: &[u8]) -> bool {
+    let path = plan.spec.records.as_deref().unwrap_or_default();
+    let key = path.rsplit('.').next().unwrap_or(path);
+    memchr::memmem::find(body, format!("\"{key}\"").as_bytes()).is_some()
 }
 
 /// Adds a record that has been mapped already.
