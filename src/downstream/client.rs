@@ -55,13 +55,7 @@ impl Client {
     }
 
     /// Sends a batch, so many at once as the policy says. Answers come in the order of the requests.
-    pub async fn send_all(&self, mut requests: Vec<Request>, policy: &Policy, scope: &Scope) -> Vec<Sent> {
-        // Most batches are of one: no need to keep an order.
-        if requests.len() == 1
-            && let Some(request) = requests.pop()
-        {
-            return vec![self.send(request, policy, scope).await];
-        }
+    pub async fn send_all(&self, requests: Vec<Request>, policy: &Policy, scope: &Scope) -> Vec<Sent> {
         futures_util::stream::iter(requests.into_iter().map(|request| self.send(request, policy, scope)))
             .buffered(policy.parallel.max(1))
             .collect()
@@ -88,7 +82,7 @@ impl Client {
 
             if number < policy.attempts && retry::may_repeat(request.safety, &ended, timeouts, policy) {
                 let wait = retry::wait(&ended, policy, number, SystemTime::now(), random());
-                if wait < left(scope) {
+                if wait < left(scope) && !self.is_long_pause(&ended, policy) {
                     tokio::time::sleep(wait).await;
                     continue;
                 }
@@ -124,6 +118,13 @@ impl Client {
         };
         let time = self.settings.attempt_timeout.min(left(scope));
         exchange(client, request, policy, self.settings.reply_bytes_max, time).await
+    }
+
+    /// Whether the CRM asks for a longer pause than a caller is kept waiting for.
+    fn is_long_pause(&self, ended: &Result<Reply, Fault>, policy: &Policy) -> bool {
+        let asked =
+            ended.as_ref().ok().and_then(|reply| retry::asked_to_wait(reply, policy, SystemTime::now()));
+        asked.is_some_and(|wait| wait > self.settings.pause_wait)
     }
 
     /// Remembers what the reply says about the connection's limits.
