@@ -177,6 +177,11 @@ impl MockServer {
         lock(&self.world.faults).clear();
     }
 
+    /// Removes the faults of one account.
+    pub fn clear_faults_of(&self, vendor: Vendor, account: &str) {
+        lock(&self.world.faults).clear_of(vendor, account);
+    }
+
     /// The requests that a filter shows, oldest first.
     pub fn journal(&self, filter: &Filter) -> Vec<Entry> {
         lock(&self.world.journal).entries(filter)

@@ -133,9 +133,18 @@ pub fn write(connector: &Connector, call: &Call, outcome: Outcome) -> Result<Rep
     let stake = Stake::Write(call.operation.verb != Verb::Create);
     let reply = outcome.map_err(|failure| no_reply(connector, &failure, stake))?;
     match meaning(connector, &reply) {
+        // A page of something in between says nothing about the record, whatever its status.
+        Meaning::Success | Meaning::Empty if !is_json(&reply.body) => {
+            Err(uncertain(malformed(connector, "the reply to the write is not JSON")))
+        }
         Meaning::Success | Meaning::Empty => Ok(reply),
         meaning => Err(refused(connector, &reply, meaning, stake)),
     }
+}
+
+/// Whether a body is JSON, or nothing.
+fn is_json(body: &[u8]) -> bool {
+    body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 /// A reply that should be JSON and is not.
@@ -198,7 +207,7 @@ fn refused(connector: &Connector, reply: &Reply, meaning: Meaning, stake: Stake)
         Meaning::RateLimit => {
             let error = Error::new(Kind::ConnectorRateLimitError, says("allows no more requests for now"));
             match retry_after(&reply.headers) {
-                Some(after) => error.retry_after_ms(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+                Some(after) => error.retry_after_ms(millis(after)),
                 None => error,
             }
         }
@@ -227,7 +236,13 @@ fn refused(connector: &Connector, reply: &Reply, meaning: Meaning, stake: Stake)
             let timed_out = matches!(status.as_u16(), 504 | 524 | 598);
             let surely_not = connector.manifest.retry.write_statuses.contains(&status.as_u16());
             let status = if timed_out { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-            after_failure(execution("failed"), status, if surely_not { Stake::Read } else { stake })
+            let stake = if surely_not { Stake::Read } else { stake };
+            match (stake, retry_after(&reply.headers)) {
+                (Stake::Read | Stake::Record, Some(after)) => {
+                    after_failure(execution("failed"), status, stake).retry_after_ms(millis(after))
+                }
+                _ => after_failure(execution("failed"), status, stake),
+            }
         }
     };
     let shown = raw::body(reply.body.get(..SHOWN_BYTES.min(reply.body.len())).unwrap_or_default());
@@ -303,6 +318,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .ok()
         .filter(|seconds| (0.0..86_400.0 * 31.0).contains(seconds))
         .map(Duration::from_secs_f64)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a reply says about the CRM's rate limit, as headers for the caller.

@@ -203,6 +203,11 @@ impl Faults {
         self.0.clear();
     }
 
+    /// Removes the faults of one account.
+    pub fn clear_of(&mut self, vendor: Vendor, account: &str) {
+        self.0.retain(|fault| fault.vendor != Some(vendor) || fault.account.as_deref() != Some(account));
+    }
+
     /// The faults still set.
     pub fn all(&self) -> &[Fault] {
         &self.0
