@@ -3,6 +3,7 @@
 
 mod crud;
 mod errors;
+mod faults;
 mod harness;
 mod lists;
 mod paging;
