@@ -19,7 +19,8 @@ use crate::cursor;
 use crate::downstream;
 use crate::error::{Error, Result};
 use crate::mapping::Fault;
-use crate::model::{Connection, ConnectionId, FieldDefinitions, ServiceId};
+use crate::model::{Connection, ConnectionId, FieldDefinitions, Resource, ServiceId};
+use crate::plan::ask::Asked;
 use crate::storage::Store;
 use crate::vault::{self, ClientAuth, TokenEndpoint, Vault};
 
@@ -40,14 +41,14 @@ pub struct App {
     services: ArcSwap<Services>,
 }
 
-/// Whose fields: connection, discovery and object.
-pub type DefinitionsKey = (ConnectionId, Arc<str>, Arc<str>);
+/// Whose fields: connection and resource.
+pub type DefinitionsKey = (ConnectionId, Resource);
 
 /// What a CRM said about its fields, or why it did not; for a while.
 #[derive(Debug, Clone)]
 pub struct Discovered {
-    /// The fields, or why there are none.
-    pub fields: std::result::Result<Arc<FieldDefinitions>, Arc<str>>,
+    /// The fields and what to ask for by name, or why there are none.
+    pub fields: std::result::Result<(Arc<FieldDefinitions>, Arc<Asked>), Arc<str>>,
     /// How long this is good for.
     pub keep: Duration,
 }
@@ -64,6 +65,10 @@ pub struct Service {
     pub base_url: Option<Url>,
     /// Settings without which a connection cannot be called.
     pub required_settings: Vec<String>,
+    /// The token endpoint, where the connector speaks OAuth.
+    pub token_endpoint: Option<TokenEndpoint>,
+    /// The CRM's names of objects, by resource.
+    pub objects: BTreeMap<Resource, Arc<str>>,
 }
 
 struct Keep;
@@ -154,6 +159,12 @@ pub fn services(settings: &Settings) -> std::result::Result<Services, Vec<Fault>
                 connector: connector.clone(),
                 base_url: settings.base_urls.get(id.as_str()).cloned(),
                 required_settings: required.map(|setting| setting.id.clone()).collect(),
+                token_endpoint: token_endpoint(connector, settings.base_urls.get(id.as_str())),
+                objects: connector
+                    .resources
+                    .iter()
+                    .filter_map(|(resource, plan)| Some((*resource, Arc::from(plan.spec.object.as_deref()?))))
+                    .collect(),
             };
             (id, Arc::new(service))
         })
@@ -188,28 +199,23 @@ impl Service {
             )
         })
     }
+}
 
-    /// The token endpoint, where the connector speaks OAuth.
-    pub fn token_endpoint(&self) -> Option<TokenEndpoint> {
-        let oauth: &OAuth2 = self.connector.manifest.auth.oauth2.as_ref()?;
-        let own = Url::parse(&oauth.token_url).ok()?;
-        let url = match &self.base_url {
-            Some(base) => join(base, own.path()),
-            None => own,
-        };
-        Some(TokenEndpoint {
-            url,
-            client_auth: match oauth.client_auth {
-                manifest::ClientAuth::Body => ClientAuth::Body,
-                manifest::ClientAuth::Basic => ClientAuth::Basic,
-            },
-            extra_params: oauth
-                .token_params
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-            capture: oauth.capture.iter().map(|(key, name)| (key.clone(), name.clone())).collect(),
-            final_errors: oauth.final_errors.clone(),
-        })
-    }
+fn token_endpoint(connector: &Connector, base_url: Option<&Url>) -> Option<TokenEndpoint> {
+    let oauth: &OAuth2 = connector.manifest.auth.oauth2.as_ref()?;
+    let own = Url::parse(&oauth.token_url).ok()?;
+    let url = match base_url {
+        Some(base) => join(base, own.path()),
+        None => own,
+    };
+    Some(TokenEndpoint {
+        url,
+        client_auth: match oauth.client_auth {
+            manifest::ClientAuth::Body => ClientAuth::Body,
+            manifest::ClientAuth::Basic => ClientAuth::Basic,
+        },
+        extra_params: oauth.token_params.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        capture: oauth.capture.iter().map(|(key, name)| (key.clone(), name.clone())).collect(),
+        final_errors: oauth.final_errors.clone(),
+    })
 }

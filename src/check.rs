@@ -276,6 +276,7 @@ fn setting(
         connection: Arc::new(connection),
         base,
         object: object.map(Arc::from),
+        asked: None,
         definitions: (!case.definitions.is_empty())
             .then(|| Arc::new(FieldDefinitions::new(case.definitions))),
         cursor_key: cursor::Key::new(b"cases"),

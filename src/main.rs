@@ -102,9 +102,10 @@ async fn run(arguments: Arguments) -> Outcome {
             let settings = load(&doors)?;
             observe::start(&settings.log);
             let store = serve::open(&settings).await?;
+            let signals = serve::Signals::listen()?;
             let running = serve::start(settings, store).await?;
             tracing::info!(url = running.url, "ready");
-            running.until_stopped().await;
+            running.until_stopped(signals).await;
             Ok(())
         }
         Verb::Demo { doors, mock_listen } => demo(load, doors, mock_listen, data.is_none()).await,
@@ -198,9 +199,10 @@ async fn demo(
         DemoConnection::oauth(service, &named("refresh"), &named("client"), &named("secret"))
     });
     admin::seed_demo(&store, &connectors, &connections).await?;
+    let signals = serve::Signals::listen()?;
     let running = serve::start(settings, store).await?;
     say(&tour(&running.url, mock.base_url()))?;
-    running.until_stopped().await;
+    running.until_stopped(signals).await;
     mock.stop().await;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -82,6 +82,28 @@ pub async fn start(settings: Settings, store: Store) -> std::result::Result<Runn
     Ok(Running { url, app, store, stop, served })
 }
 
+/// The signals that a gateway listens to: from when this is made, none of them ends the process by itself.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Begins to listen; to be called before anyone is told that the gateway is ready.
+    ///
+    /// # Errors
+    /// If the system does not let this process listen.
+    pub fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 impl Running {
     /// Stops accepting, lets calls at work finish, and closes the store.
     pub async fn stop(self) {
@@ -92,14 +114,9 @@ impl Running {
 
     /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads connector and mapping files anew. A second signal to
     /// stop ends the process at once.
-    pub async fn until_stopped(self) {
+    pub async fn until_stopped(self, signals: Signals) {
         let Running { app, store, stop, mut served, .. } = self;
-        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
-        else {
-            tracing::error!("signals cannot be listened to");
-            return;
-        };
+        let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let mut note = tokio::time::interval(NOTE_EVERY);
         let drained = loop {
             tokio::select! {

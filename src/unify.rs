@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::app::{App, Discovered, Service};
+use crate::connector::compile::ResourcePlan;
 use crate::downstream::Scope;
 use crate::envelope;
 use crate::error::{Error, Result};
@@ -15,9 +16,10 @@ use crate::model::{
     ServiceId, Verb, Warning,
 };
 use crate::normalise::classify;
+use crate::plan::ask::Asked;
 use crate::plan::discover::{Discovery, DiscoveryStep};
 use crate::plan::{Ground, Plan, Step, Unified, sign};
-use crate::vault::{Resolved, TokenEndpoint};
+use crate::vault::Resolved;
 
 /// How long one call may take with all its downstream requests.
 const CALL_TIME: Duration = Duration::from_secs(60);
@@ -57,11 +59,13 @@ async fn run(line: &mut Line<'_>, ground: &Ground, call: &Call) -> Result<Unifie
     }
 }
 
+/// A CRM's fields, and what is asked for by name to read them.
+type Known = (Arc<FieldDefinitions>, Arc<Asked>);
+
 /// A call's line to its CRM: the connection with fresh credentials, and what has been sent over it.
 struct Line<'a> {
     app: &'a App,
     service: Arc<Service>,
-    endpoint: Option<TokenEndpoint>,
     resolved: Arc<Resolved>,
     scope: Scope,
     waited: Duration,
@@ -81,8 +85,7 @@ impl<'a> Line<'a> {
             .get(&resolved.connection.service)
             .cloned()
             .ok_or_else(|| Error::internal("the connection's connector is gone"))?;
-        let endpoint = service.token_endpoint();
-        let resolved = match &endpoint {
+        let resolved = match &service.token_endpoint {
             Some(endpoint) => app.vault.fresh(resolved, endpoint).await?,
             None => resolved,
         };
@@ -91,7 +94,6 @@ impl<'a> Line<'a> {
         Ok(Line {
             app,
             service,
-            endpoint,
             resolved,
             scope,
             waited: Duration::ZERO,
@@ -102,8 +104,8 @@ impl<'a> Line<'a> {
 
     /// The call's result in the unified shape.
     async fn unified(&mut self, call: &Call) -> Result<Unified> {
-        let (definitions, warning) = self.definitions(call).await?;
-        let ground = self.ground(call.operation, definitions)?;
+        let (known, warning) = self.definitions(call).await?;
+        let ground = self.ground(call.operation, known)?;
         let mut unified = run(self, &ground, call).await?;
         unified.warnings.extend(warning);
         Ok(unified)
@@ -115,45 +117,39 @@ impl<'a> Line<'a> {
     }
 
     /// What a plan for that operation stands on.
-    fn ground(&self, operation: Operation, definitions: Option<Arc<FieldDefinitions>>) -> Result<Ground> {
-        let object = self
-            .service
-            .connector
-            .resources
-            .get(&operation.resource)
-            .and_then(|resource| resource.spec.object.as_deref());
+    fn ground(&self, operation: Operation, known: Option<Known>) -> Result<Ground> {
+        let (definitions, asked) = known.unzip();
         Ok(Ground {
             connector: self.service.connector.clone(),
-            connection: Arc::new(self.resolved.connection.clone()),
+            connection: self.resolved.connection.clone(),
             base: self.service.base(&self.resolved.connection)?,
-            object: object.map(Arc::from),
+            object: self.service.objects.get(&operation.resource).cloned(),
             definitions,
+            asked,
             cursor_key: self.app.cursor_key.clone(),
         })
     }
 
     /// What the CRM says about the fields of the call's resource, from memory where it is known; and a warning where it
     /// does not say.
-    async fn definitions(&mut self, call: &Call) -> Result<(Option<Arc<FieldDefinitions>>, Option<Warning>)> {
+    async fn definitions(&mut self, call: &Call) -> Result<(Option<Known>, Option<Warning>)> {
         let connector = self.service.connector.clone();
-        let Some(resource) = connector.resources.get(&call.operation.resource) else {
+        let resource = call.operation.resource;
+        let Some(plan) = connector.resources.get(&resource).filter(|_| wants_definitions(call)) else {
             return Ok((None, None));
         };
-        let Some(name) = resource.spec.fields.as_deref().filter(|_| wants_definitions(call)) else {
-            return Ok((None, None));
-        };
-        let object = resource.spec.object.as_deref().unwrap_or_default();
-        let key = (self.resolved.connection.id.clone(), Arc::from(name), Arc::from(object));
+        let Some(name) = plan.spec.fields.as_deref() else { return Ok((None, None)) };
+        let key = (self.resolved.connection.id.clone(), resource);
         let found = match self.app.definitions.get(&key).await {
             Some(found) => found,
             None => {
-                let found = self.discover(call.operation, name).await?;
+                let found = self.discover(call.operation, plan, name).await?;
                 self.app.definitions.insert(key, found.clone()).await;
                 found
             }
         };
         Ok(match found.fields {
-            Ok(fields) => (Some(fields), None),
+            Ok(known) => (Some(known), None),
             Err(reason) => {
                 let name = &connector.manifest.name;
                 let message = format!(
@@ -161,16 +157,18 @@ impl<'a> Line<'a> {
                 );
                 (
                     None,
-                    Some(
-                        Warning::new("DiscoveryWarning", message)
-                            .operation(format!("{}.fields", call.operation.resource)),
-                    ),
+                    Some(Warning::new("DiscoveryWarning", message).operation(format!("{resource}.fields"))),
                 )
             }
         })
     }
 
-    async fn discover(&mut self, operation: Operation, name: &str) -> Result<Discovered> {
+    async fn discover(
+        &mut self,
+        operation: Operation,
+        resource: &ResourcePlan,
+        name: &str,
+    ) -> Result<Discovered> {
         let connector = self.service.connector.clone();
         let Some(plan) = connector.discover.get(name) else {
             return Err(Error::internal(format!("there is no discovery `{name}`")));
@@ -183,10 +181,10 @@ impl<'a> Line<'a> {
             match discovery.feed(plan, &ground, &outcome) {
                 Ok(DiscoveryStep::Ask(next)) => request = next,
                 Ok(DiscoveryStep::Done(fields)) => {
-                    return Ok(Discovered {
-                        fields: Ok(Arc::new(fields)),
-                        keep: Duration::from_secs(plan.spec.ttl_s),
-                    });
+                    let limit = connector.manifest.url_limit_bytes;
+                    let asked = Asked::new(resource, Some(&fields), None, limit);
+                    let fields = Ok((Arc::new(fields), Arc::new(asked)));
+                    return Ok(Discovered { fields, keep: Duration::from_secs(plan.spec.ttl_s) });
                 }
                 Err(error) => {
                     return Ok(Discovered { fields: Err(error.to_string().into()), keep: DISCOVERY_BACKOFF });
@@ -225,7 +223,7 @@ impl<'a> Line<'a> {
     /// New credentials after a refusal; whether there are any.
     async fn refresh(&mut self) -> Result<bool> {
         let (Some(endpoint), Credentials::OAuth { access_token, .. }) =
-            (&self.endpoint, &self.resolved.credentials)
+            (&self.service.token_endpoint, &self.resolved.credentials)
         else {
             return Ok(false);
         };

@@ -80,6 +80,11 @@ impl RequestTemplate {
         }
     }
 
+    /// Whether the request has a body.
+    pub fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// Which step of an operation this is.
     pub fn step(&self) -> &Arc<str> {
         &self.step

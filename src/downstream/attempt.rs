@@ -172,7 +172,10 @@ fn without_secrets(request: &Request, policy: &Policy) -> String {
             || SECRET_WORDS.iter().any(|word| key.contains(word))
     };
     let named = !url.username().is_empty() || url.password().is_some();
-    let keyed = url.query().is_some() && url.query_pairs().any(|(key, _)| is_secret(&key));
+    let keyed = url.query().is_some_and(|query| query.split('&').any(|pair| has_secret(pair, is_secret)));
+    if !named && !keyed {
+        return url.as_str().to_owned();
+    }
     let mut shown = url.clone();
     if named {
         // Neither fails on a URL that had a user name.
@@ -189,11 +192,16 @@ fn without_secrets(request: &Request, policy: &Policy) -> String {
 
 /// One `key=value` as it stood, or with `***` for the value.
 fn shown_pair(pair: &str, is_secret: impl Fn(&str) -> bool) -> String {
-    let secret = url::form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(key, _)| is_secret(&key));
     match pair.split_once('=') {
-        Some((key, _)) if secret => format!("{key}=***"),
+        Some((key, _)) if has_secret(pair, is_secret) => format!("{key}=***"),
         _ => pair.to_owned(),
     }
+}
+
+/// Whether the key of a `key=value` is a secret's; the value, often long, is not decoded.
+fn has_secret(pair: &str, is_secret: impl Fn(&str) -> bool) -> bool {
+    let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+    url::form_urlencoded::parse(key.as_bytes()).next().is_some_and(|(key, _)| is_secret(&key))
 }
 
 #[cfg(test)]

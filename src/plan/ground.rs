@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
+use super::ask::Asked;
 use crate::connector::compile::{Connector, ResourcePlan};
 use crate::connector::request::RequestTemplate;
 use crate::connector::template::Names;
@@ -25,6 +26,8 @@ pub struct Ground {
     pub object: Option<Arc<str>>,
     /// What the CRM says about the resource's fields; none where it was not or could not be asked.
     pub definitions: Option<Arc<FieldDefinitions>>,
+    /// What is asked for by name to read all fields, where it is known.
+    pub asked: Option<Arc<Asked>>,
     /// Signs cursors.
     pub cursor_key: cursor::Key,
 }

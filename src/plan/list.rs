@@ -1,7 +1,10 @@
 //! Lists: downstream pages are fetched, completed, mapped and cut until the page asked for is full.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use super::ask::Asked;
 use super::enrich::Round;
 use super::ground::Ground;
 use super::keyset::{self, Language, Row};
@@ -42,7 +45,7 @@ pub struct List {
     token: Token,
     binding: Binding,
     position: Position,
-    chunks: Vec<Vec<String>>,
+    asked: Arc<Asked>,
     limit: usize,
     consumed: usize,
     pages: u32,
@@ -98,7 +101,7 @@ impl List {
             way,
             token,
             binding,
-            chunks: ask::properties(ground, resource, call.query.fields.as_ref()),
+            asked: ask::properties(ground, resource, call.query.fields.as_ref()),
             limit: usize::from(call.query.limit),
             consumed: 0,
             pages: 0,
@@ -168,14 +171,15 @@ impl List {
             }
             None => Some(Value::Array(clauses)),
         };
-        let mut requests = Vec::with_capacity(self.chunks.len());
-        for chunk in &self.chunks {
+        let mut requests = Vec::with_capacity(self.asked.parts.len());
+        for part in &self.asked.parts {
             let names = |name: &str| match name {
                 "limit" if window.size != usize::MAX => Some(json!(window.size)),
                 "cursor" => window.cursor.clone().map(Value::from),
                 "page" => window.page.map(Value::from),
                 "offset" => window.offset.map(Value::from),
-                "properties" => Some(json!(chunk)),
+                "properties" if plan.request.has_body() => Some(json!(part.names)),
+                "properties" => Some(Value::from(part.text.as_str())).filter(|_| !part.text.is_empty()),
                 "clauses" => clauses.clone(),
                 "sort" => order.as_ref().map(|(by, _)| json!(by)),
                 "direction" => order.as_ref().map(|(_, descending)| {
@@ -330,6 +334,8 @@ impl List {
             skip: window.skip,
             take,
         };
+        // Unified records are about as long as the CRM's: room for all of them at once.
+        self.records.json.reserve(reply.body.len());
         let before = self.records.seen;
         let malformed =
             |fault: crate::mapping::Malformed| classify::malformed(&ground.connector, &fault.to_string());
@@ -342,6 +348,10 @@ impl List {
             _ => read_page(&resource.mapping, &plan.frame, &reply.body, &reading, &mut self.records)
                 .map_err(malformed)?,
         };
+        // Some CRMs say null for an empty list; a reply that lacks its place altogether is none that was asked for.
+        if !self.records.found && hydrated.is_none() && !names_records(plan, &reply.body) {
+            return Err(classify::malformed(&ground.connector, "the reply has no place for records"));
+        }
         let seen = if hydrated.is_some() { rows.len() } else { self.records.seen - before };
         let taken = seen.saturating_sub(window.skip).min(take);
         self.consumed += taken;
@@ -439,6 +449,13 @@ impl List {
             .and_then(|resource| self.plan(resource))
             .is_ok_and(|plan| !matches!(plan.spec.paging, Paging::Keyset { .. }))
     }
+}
+
+/// Whether the last key of the records' path stands in a reply at all.
+fn names_records(plan: &ListPlan, body: &[u8]) -> bool {
+    let path = plan.spec.records.as_deref().unwrap_or_default();
+    let key = path.rsplit('.').next().unwrap_or(path);
+    memchr::memmem::find(body, format!("\"{key}\"").as_bytes()).is_some()
 }
 
 /// Adds a record that has been mapped already.

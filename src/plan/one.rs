@@ -34,11 +34,12 @@ impl One {
         let resource = ground.resource(call)?;
         let plan = resource.one.as_ref().ok_or_else(|| Error::internal("no way to read one"))?;
         let mut requests = Vec::new();
-        for chunk in ask::properties(ground, resource, call.query.fields.as_ref()) {
+        for part in &ask::properties(ground, resource, call.query.fields.as_ref()).parts {
             let names = |name: &str| match name {
                 "id" => call.id.clone().map(Value::from),
                 "parent" => call.parent.clone().map(Value::from),
-                "properties" => Some(json!(chunk)),
+                "properties" if plan.request.has_body() => Some(json!(part.names)),
+                "properties" => Some(Value::from(part.text.as_str())).filter(|_| !part.text.is_empty()),
                 _ => None,
             };
             let mut request = ground.request(&plan.request, &names)?;

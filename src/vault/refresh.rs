@@ -269,7 +269,7 @@ impl Vault {
 
 fn resolved(old: &Resolved, connection: Connection, found: StoredCredentials) -> Arc<Resolved> {
     Arc::new(Resolved {
-        connection,
+        connection: Arc::new(connection),
         credentials: found.credentials,
         version: found.version,
         obtained_at: found.updated_ms / 1000,

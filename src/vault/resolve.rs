@@ -16,7 +16,7 @@ use crate::storage::{Integration, StoredConnection, StoredCredentials, Topic};
 #[derive(Debug)]
 pub struct Resolved {
     /// The connection.
-    pub connection: Connection,
+    pub connection: Arc<Connection>,
     /// What signs its requests.
     pub credentials: Credentials,
     /// Which version of the credentials it is.
@@ -182,7 +182,7 @@ impl Entry {
     ) -> Entry {
         let resolved = credentials.zip(integration.as_ref()).map(|(opened, integration)| {
             Arc::new(Resolved {
-                connection: stored.connection.clone(),
+                connection: Arc::new(stored.connection.clone()),
                 credentials: opened.credentials,
                 version: opened.version,
                 obtained_at: opened.updated_ms / 1000,
