@@ -13,7 +13,7 @@ use crate::envelope;
 use crate::error::{Error, Result};
 use crate::model::{
     Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Operation, Outcome, Request, Secret,
-    ServiceId, Verb, Warning,
+    ServiceId, Trace, Verb, Warning,
 };
 use crate::normalise::classify;
 use crate::plan::ask::Asked;
@@ -68,6 +68,8 @@ struct Line<'a> {
     service: Arc<Service>,
     resolved: Arc<Resolved>,
     scope: Scope,
+    /// The caller's trace, continued downstream.
+    trace: Vec<(HeaderName, HeaderValue)>,
     waited: Duration,
     attempts: Vec<Attempt>,
     refreshed: bool,
@@ -96,6 +98,7 @@ impl<'a> Line<'a> {
             service,
             resolved,
             scope,
+            trace: trace_headers(context.trace.as_ref()),
             waited: Duration::ZERO,
             attempts: Vec::new(),
             refreshed: false,
@@ -237,6 +240,7 @@ impl<'a> Line<'a> {
         let mut signed = Vec::with_capacity(requests.len());
         for request in requests {
             let mut request = request.clone();
+            request.headers.extend(self.trace.iter().cloned());
             sign::sign(ground, &|name| secret(&self.resolved.credentials, name), &mut request)?;
             signed.push(request);
         }
@@ -285,6 +289,16 @@ fn wants_definitions(call: &Call) -> bool {
             .is_some_and(|body| body.get("custom_fields").is_some_and(|fields| *fields != Value::Null)),
         Verb::Delete => false,
     }
+}
+
+/// The caller's trace as headers of downstream requests.
+fn trace_headers(trace: Option<&Trace>) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |name: &'static str, text: &str| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(text).ok()?))
+    };
+    let parent = trace.and_then(|trace| header("traceparent", &trace.parent));
+    let state = trace.and_then(|trace| header("tracestate", trace.state.as_deref()?));
+    parent.into_iter().chain(state).collect()
 }
 
 fn secret<'s>(credentials: &'s Credentials, name: &str) -> Option<&'s str> {

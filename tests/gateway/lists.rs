@@ -59,6 +59,17 @@ async fn filters_are_pushed_down() {
         for record in found["data"].as_array().unwrap() {
             assert!(record["updated_at"].as_str().unwrap() >= since, "{service}");
         }
+        // As the published SDKs say it: fractions of a second, an offset.
+        for since in ["2020-01-02T03:04:05.602825Z", "2020-01-02T03:04:05.123+02:00"] {
+            let found = world
+                .get("/crm/contacts")
+                .of(service)
+                .query("filter[updated_since]", since)
+                .send()
+                .await
+                .ok();
+            assert_eq!(found["data"].as_array().unwrap().len(), 20, "{service} {since}");
+        }
     }
     world.stop().await;
 }
@@ -196,6 +207,18 @@ async fn more_properties_than_a_url_holds_are_asked_for_in_parts() {
     let longest = world.mock.journal(&Filter::account(vendor("hubspot"), "wide").method("GET"));
     let longest = longest.iter().map(|entry| entry.query.as_deref().map_or(0, str::len)).max().unwrap();
     assert!(longest < 8000, "{longest}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_callers_trace_goes_on_to_the_crm() {
+    let world = World::start().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    world.get("/crm/users").of("hubspot").header("traceparent", &parent).send().await.ok();
+    let sent = world.mock.journal(&Filter::default().path("*/crm/v3/owners"));
+    let sent = sent.last().unwrap().header("traceparent").unwrap().to_owned();
+    assert!(sent.contains(trace) && !sent.contains("00f067aa0ba902b7"), "{sent}");
     world.stop().await;
 }
 

@@ -132,8 +132,19 @@ impl Codec {
                 Kind::Date { form: day, text: has("text") }
             }
             "datetime" => {
-                known = &["iso", "offset", "basic_offset", "space", "local", "epoch_ms", "epoch_s", "text"];
+                known = &[
+                    "iso",
+                    "seconds",
+                    "offset",
+                    "basic_offset",
+                    "space",
+                    "local",
+                    "epoch_ms",
+                    "epoch_s",
+                    "text",
+                ];
                 let stamp = match () {
+                    () if has("seconds") => Stamp::Seconds,
                     () if has("offset") => Stamp::Offset,
                     () if has("basic_offset") => Stamp::BasicOffset,
                     () if has("space") => Stamp::Space,

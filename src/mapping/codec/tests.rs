@@ -131,6 +131,12 @@ fn values_write() {
             json!("2031-05-17T09:30:00Z"),
             json!("2031-05-17T09:30:00+0000"),
         ),
+        (
+            "whole seconds",
+            "datetime/seconds",
+            json!("2031-05-17T09:30:00.923456Z"),
+            json!("2031-05-17T09:30:00Z"),
+        ),
         ("a blank", "datetime/space", json!("2031-05-17T09:30:00.123456Z"), json!("2031-05-17 09:30:00")),
         (
             "the connection's time zone",

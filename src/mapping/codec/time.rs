@@ -13,6 +13,8 @@ use super::{kind_of_raw, only};
 pub(in super::super) enum Stamp {
     /// ISO 8601 with `Z` or an offset; written with `Z`.
     Iso,
+    /// ISO 8601 with `Z`, whole seconds: for CRMs that take no fraction.
+    Seconds,
     /// ISO 8601 written with `+00:00`.
     Offset,
     /// ISO 8601 written with `+0000`.
@@ -91,7 +93,7 @@ fn timestamp(raw: &str, stamp: Stamp, zone: Option<&TimeZone>) -> Result<Option<
                 zone.to_ambiguous_zoned(civil).compatible().map_err(|_| wrong())?.timestamp()
             }
         }
-        Stamp::Iso | Stamp::Offset | Stamp::BasicOffset => {
+        Stamp::Iso | Stamp::Seconds | Stamp::Offset | Stamp::BasicOffset => {
             text.parse().map_err(|_| match text.parse::<DateTime>() {
                 Ok(_) => "a date-time with a time zone was expected, found one without".to_owned(),
                 Err(_) => wrong(),
@@ -201,6 +203,11 @@ pub(super) fn write_datetime(
     let number = |value: i64| if text { Value::from(value.to_string()) } else { Value::from(value) };
     Ok(match stamp {
         Stamp::Iso => (Value::from(time.to_string()), false),
+        Stamp::Seconds => {
+            let whole = Timestamp::from_second(time.as_millisecond().div_euclid(1000));
+            let whole = whole.map_err(|_| "the date-time is out of range")?;
+            (Value::from(whole.to_string()), millisecond || finer)
+        }
         Stamp::Offset => (Value::from(time.to_string().replace('Z', "+00:00")), false),
         Stamp::BasicOffset => (Value::from(time.to_string().replace('Z', "+0000")), false),
         Stamp::EpochMs => (number(time.as_millisecond()), finer),
