@@ -21,7 +21,8 @@ pub struct World {
     pub gateway: Running,
     pub store: Store,
     client: reqwest::Client,
-    folder: tempfile::TempDir,
+    /// Gone with the world.
+    _folder: tempfile::TempDir,
 }
 
 /// A reply of the gateway.
@@ -98,12 +99,7 @@ impl World {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        World { mock, gateway, store, client, folder }
-    }
-
-    /// The data folder.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+        World { mock, gateway, store, client, _folder: folder }
     }
 
     /// Connects a consumer to an empty account of the same name, with a static token.
