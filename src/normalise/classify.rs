@@ -135,7 +135,10 @@ pub fn write(connector: &Connector, call: &Call, outcome: Outcome) -> Result<Rep
     match meaning(connector, &reply) {
         // A page of something in between says nothing about the record, whatever its status.
         Meaning::Success | Meaning::Empty if !is_json(&reply.body) => {
-            Err(uncertain(malformed(connector, "the reply to the write is not JSON")))
+            let error = malformed(connector, "the reply to the write is not JSON")
+                .detail_entry("status_code", reply.status.as_u16())
+                .detail_entry("response", shown(&reply));
+            Err(uncertain(error))
         }
         Meaning::Success | Meaning::Empty => Ok(reply),
         meaning => Err(refused(connector, &reply, meaning, stake)),
@@ -245,7 +248,7 @@ fn refused(connector: &Connector, reply: &Reply, meaning: Meaning, stake: Stake)
             }
         }
     };
-    let shown = raw::body(reply.body.get(..SHOWN_BYTES.min(reply.body.len())).unwrap_or_default());
+    let shown = shown(reply);
     let error = error.downstream(errors(connector, body.as_ref(), said.as_deref(), status));
     let error =
         rate(connector, reply).into_iter().fold(error, |error, (name, value)| error.header(name, value));
@@ -254,6 +257,11 @@ fn refused(connector: &Connector, reply: &Reply, meaning: Meaning, stake: Stake)
         return error.detail(shown.to_string());
     }
     error.detail_entry("status_code", status.as_u16()).detail_entry("response", shown)
+}
+
+/// What of a reply's body an error shows, secrets blotted out.
+fn shown(reply: &Reply) -> Value {
+    raw::body(reply.body.get(..SHOWN_BYTES.min(reply.body.len())).unwrap_or_default())
 }
 
 fn after_failure(error: Error, status: StatusCode, stake: Stake) -> Error {
