@@ -1,5 +1,6 @@
 //! Follow-up reads that complete records: associations of a search result, stages of pipelines.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -19,8 +20,9 @@ use crate::normalise::classify;
 pub struct Round {
     /// Which read each request of the last batch belongs to.
     sent: Vec<Arc<EnrichPlan>>,
-    /// What was found, by record id.
-    pub extras: Extras,
+    /// Entries of reads that are grouped, by read and record id, over all pages of the read.
+    groups: BTreeMap<(String, String), Vec<Value>>,
+    extras: Extras,
 }
 
 impl Round {
@@ -100,26 +102,27 @@ impl Round {
         Ok(more)
     }
 
+    /// What was found, by record id.
+    pub fn into_extras(mut self) -> Extras {
+        for ((graft, key), group) in std::mem::take(&mut self.groups) {
+            extras::add(&mut self.extras, key, &graft, &Value::Array(group));
+        }
+        self.extras
+    }
+
     fn graft(&mut self, plan: &EnrichPlan, body: &Value) {
         let Some(Value::Array(entries)) = dig(body, &plan.spec.records) else { return };
-        let mut groups: Vec<(String, Vec<Value>)> = Vec::new();
         for entry in entries {
             let Some(key) = dig_text(entry, &plan.spec.key) else { continue };
             let value = match &plan.spec.reshape {
                 Some(reshape) => reshaped(reshape, entry),
                 None => entry.clone(),
             };
-            if !plan.spec.group {
+            if plan.spec.group {
+                self.groups.entry((plan.spec.graft.clone(), key)).or_default().push(value);
+            } else {
                 extras::add(&mut self.extras, key, &plan.spec.graft, &value);
-                continue;
             }
-            match groups.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, group)) => group.push(value),
-                None => groups.push((key, vec![value])),
-            }
-        }
-        for (key, group) in groups {
-            extras::add(&mut self.extras, key, &plan.spec.graft, &Value::Array(group));
         }
     }
 }

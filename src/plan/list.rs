@@ -128,7 +128,7 @@ impl List {
                 self.keep_raw(&outcomes);
                 let more = round.feed(outcomes, ground, &mut self.warnings)?;
                 if more.is_empty() {
-                    extras::merge(&mut fetched.extras, round.extras);
+                    extras::merge(&mut fetched.extras, round.into_extras());
                     return self.map(fetched, call, ground);
                 }
                 self.stage = Stage::Enrich(fetched, round);

@@ -69,7 +69,7 @@ impl One {
                 let (reply, mut extras, mut round) = *stage;
                 let more = round.feed(outcomes, ground, &mut self.warnings)?;
                 if more.is_empty() {
-                    extras::merge(&mut extras, round.extras);
+                    extras::merge(&mut extras, round.into_extras());
                     return self.map(&reply, &extras, call, ground);
                 }
                 self.stage = Stage::Enrich(Box::new((reply, extras, round)));
