@@ -20,12 +20,12 @@ use crate::connector::compile::Connector;
 use crate::connector::load::{self, Files, Source};
 use crate::cursor;
 use crate::envelope;
-use crate::mapping::{Fault, UnifiedSchema};
+use crate::mapping::{Document, Fault, UnifiedSchema, laws};
 use crate::model::{
     AppId, Call, Connection, ConnectionId, ConnectionState, ConsumerId, Context, Failure, FieldDefinition,
     FieldDefinitions, FieldMask, Operation, Outcome, Query, Reply, Request, Resource, ServiceId, Sort, Verb,
 };
-use crate::plan::{Ground, Plan, Step};
+use crate::plan::{Ground, Plan, Step, Unified};
 
 /// Random records that every law is tried on, for each mapping.
 const LAW_CASES: u32 = 200;
@@ -57,6 +57,8 @@ pub fn check(folder: Option<&Path>, contract: &Value) -> std::io::Result<Report>
             let folder = folder.canonicalize().map_err(|fault| {
                 std::io::Error::new(fault.kind(), format!("{}: {fault}", folder.display()))
             })?;
+            // A manifest stands for its folder.
+            let folder = if folder.is_file() { folder.parent().unwrap_or(&folder) } else { &folder };
             let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (folder.parent().unwrap_or(Path::new(".")).to_owned(), Some(id))
         }
@@ -80,36 +82,52 @@ pub fn check(folder: Option<&Path>, contract: &Value) -> std::io::Result<Report>
 fn check_connector(files: &Files, folder: &Path, contract: &Value, report: &mut Report) {
     report.connectors += 1;
     let connector = match load::compile(files, contract) {
-        Ok(connector) => Arc::new(connector),
+        Ok(connector) => Some(Arc::new(connector)),
         Err(faults) => {
             report.faults.extend(faults.iter().map(Fault::to_string));
-            return;
+            None
         }
     };
-    for (resource, plan) in &connector.resources {
-        let Some(schema) = UnifiedSchema::from_openapi(contract, resource.schema()) else { continue };
-        report.mappings += 1;
-        let violations: Vec<String> = Vec::new();
-        let _ = (&plan.mapping, &schema, LAW_SEED, LAW_CASES);
-        report.faults.extend(
-            violations.iter().map(|violation| format!("mappings/{}/{resource}.yaml: {violation}", files.id)),
-        );
+    if let Some(connector) = &connector {
+        try_laws(connector, files, contract, report);
     }
     if !folder.join("README.md").is_file() {
         report.faults.push(format!("connectors/{}: there is no README.md", files.id));
     }
-    match cases(&folder.join("cases")) {
-        Ok(cases) => {
-            for case in cases {
-                report.cases += 1;
-                let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let faults = run(&connector, &case, &name).unwrap_or_else(|fault| vec![fault]);
-                report.faults.extend(
-                    faults.iter().map(|fault| format!("connectors/{}/cases/{name}/{fault}", files.id)),
-                );
-            }
+    check_cases(connector.as_ref(), &files.id, folder, report);
+}
+
+/// Tries the laws on every mapping of a connector.
+fn try_laws(connector: &Connector, files: &Files, contract: &Value, report: &mut Report) {
+    for (resource, plan) in &connector.resources {
+        let Some(schema) = UnifiedSchema::from_openapi(contract, resource.schema()) else { continue };
+        report.mappings += 1;
+        let Some(file) = files.mappings.get(resource.name()) else { continue };
+        let Ok(document) = Document::parse(&file.name, &file.text) else { continue };
+        for violation in laws::check(&plan.mapping, &schema, LAW_SEED, LAW_CASES) {
+            let laws::Violation { law, field, message } = violation;
+            let fault = document
+                .fault(&format!("/fields/{field}"), format!("breaks the law `{law}`: {field}: {message}"));
+            report.faults.push(fault.to_string());
         }
-        Err(fault) => report.faults.push(format!("connectors/{}/cases: {fault}", files.id)),
+    }
+}
+
+/// Reads every case folder, and runs it where the connector is whole.
+fn check_cases(connector: Option<&Arc<Connector>>, id: &str, folder: &Path, report: &mut Report) {
+    let cases = match cases(&folder.join("cases")) {
+        Ok(cases) => cases,
+        Err(fault) => return report.faults.push(format!("connectors/{id}/cases: {fault}")),
+    };
+    for folder in cases {
+        report.cases += 1;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let faults = match (Case::read(&folder, &name), connector) {
+            (Ok(case), Some(connector)) => case.run(connector).unwrap_or_else(|fault| vec![fault]),
+            (Ok(_), None) => Vec::new(),
+            (Err(faults), _) => faults,
+        };
+        report.faults.extend(faults.iter().map(|fault| format!("connectors/{id}/cases/{name}{fault}")));
     }
 }
 
@@ -132,6 +150,8 @@ struct CaseCall {
     id: Option<String>,
     parent: Option<String>,
     limit: Option<u16>,
+    /// How many times `next` is followed; the answer compared is the last one.
+    follow: usize,
     filter: Map<String, Value>,
     sort: Option<CaseSort>,
     fields: Option<String>,
@@ -167,63 +187,130 @@ struct CaseReply {
     failure: Option<String>,
 }
 
-/// Runs one case folder; what differs, each with its file's name.
-fn run(connector: &Arc<Connector>, folder: &Path, name: &str) -> Result<Vec<String>, String> {
-    let operation = operation(name)?;
-    let (call, ground) = setting(connector, operation, read_json::<CaseCall>(folder, "call.json")?)?;
-    let expected: Value = read_json(folder, "unified.json")?;
-    let mut faults = Vec::new();
-    let mut number = 0;
-    let outcome = (|| {
-        let (mut plan, mut step) = Plan::start(&call, &ground).map_err(Ok)?;
-        loop {
-            match step {
-                Step::Ask(requests) => {
-                    let mut outcomes = Vec::new();
-                    for request in &requests {
-                        number += 1;
-                        let file = format!("{number}.request.json");
-                        match read_json::<Value>(folder, &file) {
-                            Ok(expected) => faults.extend(
-                                differences(&expected, &shown(request, &ground))
-                                    .map(|fault| format!("{file}: {fault}")),
-                            ),
-                            Err(fault) => {
-                                return Err(Err(format!(
-                                    "{fault}; the request is {}",
-                                    shown(request, &ground)
-                                )));
-                            }
-                        }
-                        outcomes.push(
-                            reply(read_json(folder, &format!("{number}.reply.json")).map_err(Err)?)
-                                .map_err(Err)?,
-                        );
-                    }
-                    step = plan.feed(&call, &ground, outcomes).map_err(Ok)?;
+/// One case folder, read.
+struct Case {
+    operation: Operation,
+    call: CaseCall,
+    /// By number: what is sent, and what comes back.
+    requests: BTreeMap<usize, Value>,
+    replies: BTreeMap<usize, CaseReply>,
+    unified: Value,
+}
+
+impl Case {
+    /// Reads all files of a case; every fault begins with the rest of its file's path.
+    fn read(folder: &Path, name: &str) -> Result<Case, Vec<String>> {
+        let mut faults = Vec::new();
+        let operation = operation(name).map_err(|fault| faults.push(fault)).ok();
+        let (mut call, mut unified) = (None, None);
+        let (mut requests, mut replies) = (BTreeMap::new(), BTreeMap::new());
+        let entries = std::fs::read_dir(folder).map_err(|fault| vec![format!(": {fault}")])?;
+        let mut files: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        files.sort();
+        for file in &files {
+            let mut keep = |fault: String| faults.push(fault);
+            let numbered = file.split_once('.').and_then(|(number, rest)| Some((number.parse().ok()?, rest)));
+            match (file.as_str(), numbered) {
+                ("call.json", _) => call = read_json(folder, file).map_err(&mut keep).ok(),
+                ("unified.json", _) => unified = read_json(folder, file).map_err(&mut keep).ok(),
+                (_, Some((number, "request.json"))) => {
+                    requests.extend(read_json(folder, file).map_err(keep).ok().map(|value| (number, value)));
                 }
-                Step::Done(unified) => return Ok(*unified),
+                (_, Some((number, "reply.json"))) => {
+                    replies.extend(read_json(folder, file).map_err(keep).ok().map(|reply| (number, reply)));
+                }
+                _ => faults.push(format!(
+                    "/{file}: is no file of a case: call.json, 1.request.json, 1.reply.json, …, unified.json"
+                )),
             }
         }
-    })();
-    let context = context();
-    let answer = match outcome {
-        Ok(unified) => {
-            let (_, body) = envelope::success(&unified, &call, &context, &ground.connection.service);
-            serde_json::from_slice(&body)
-                .map_err(|fault| format!("unified.json: the answer is not JSON: {fault}"))?
+        for needed in ["call.json", "unified.json"] {
+            if !files.iter().any(|file| file == needed) {
+                faults.push(format!("/{needed}: is missing"));
+            }
         }
-        Err(Ok(error)) => error.body(&context.request_id, &context.public_base),
-        Err(Err(fault)) => {
-            faults.push(fault);
-            return Ok(faults);
+        match (operation, call, unified) {
+            (Some(operation), Some(call), Some(unified)) if faults.is_empty() => {
+                Ok(Case { operation, call, requests, replies, unified })
+            }
+            _ => Err(faults),
         }
-    };
-    if folder.join(format!("{}.request.json", number + 1)).exists() {
-        faults.push(format!("{}.request.json: was never sent", number + 1));
     }
-    faults.extend(differences(&expected, &answer).map(|fault| format!("unified.json: {fault}")));
-    Ok(faults)
+
+    /// Runs the case; what differs, each with the rest of its file's path.
+    fn run(self, connector: &Arc<Connector>) -> Result<Vec<String>, String> {
+        let Case { operation, call, requests, mut replies, unified } = self;
+        let follow = call.follow;
+        let (mut call, ground) = setting(connector, operation, call)?;
+        let context = context();
+        let mut faults = Vec::new();
+        let mut number = 0;
+        let mut exchange = |request: &Request| -> Result<Outcome, String> {
+            number += 1;
+            let shown = shown(request, &ground);
+            match requests.get(&number) {
+                Some(expected) => faults.extend(
+                    differences(expected, &shown).map(|fault| format!("/{number}.request.json: {fault}")),
+                ),
+                None => return Err(format!("/{number}.request.json: is missing; the request is {shown}")),
+            }
+            let reply = replies.remove(&number).ok_or_else(|| format!("/{number}.reply.json: is missing"))?;
+            outcome(reply).map_err(|fault| format!("/{number}.reply.json: {fault}"))
+        };
+        let mut answer = Value::Null;
+        for page in 0..=follow {
+            if page > 0 {
+                let next = answer.pointer("/meta/cursors/next").and_then(Value::as_str);
+                call.query.cursor =
+                    Some(next.ok_or("/call.json: there is no next page to follow")?.to_owned());
+            }
+            answer = match perform(&call, &ground, &mut exchange)? {
+                Ok(unified) => {
+                    let (_, body) = envelope::success(&unified, &call, &context, &ground.connection.service);
+                    serde_json::from_slice(&body)
+                        .map_err(|fault| format!("/unified.json: the answer is not JSON: {fault}"))?
+                }
+                Err(error) => error.body(&context.request_id, &context.public_base),
+            };
+        }
+        for unsent in requests.keys().filter(|known| **known > number || **known == 0) {
+            faults.push(format!("/{unsent}.request.json: was never sent"));
+        }
+        for unread in replies.keys() {
+            faults.push(format!("/{unread}.reply.json: was never read"));
+        }
+        faults.extend(differences(&unified, &answer).map(|fault| format!("/unified.json: {fault}")));
+        Ok(faults)
+    }
+}
+
+/// Plans a call and feeds it what `exchange` answers to each request.
+///
+/// # Errors
+/// What `exchange` has against a request; an error of the catalogue is a result like any other.
+fn perform(
+    call: &Call,
+    ground: &Ground,
+    exchange: &mut dyn FnMut(&Request) -> Result<Outcome, String>,
+) -> Result<crate::error::Result<Unified>, String> {
+    let (mut plan, mut step) = match Plan::start(call, ground) {
+        Ok(started) => started,
+        Err(error) => return Ok(Err(error)),
+    };
+    loop {
+        match step {
+            Step::Done(unified) => return Ok(Ok(*unified)),
+            Step::Ask(requests) => {
+                let outcomes =
+                    requests.iter().map(&mut *exchange).collect::<Result<Vec<Outcome>, String>>()?;
+                step = match plan.feed(call, ground, outcomes) {
+                    Ok(step) => step,
+                    Err(error) => return Ok(Err(error)),
+                };
+            }
+        }
+    }
 }
 
 fn operation(name: &str) -> Result<Operation, String> {
@@ -320,7 +407,7 @@ fn shown(request: &Request, ground: &Ground) -> Value {
     shown
 }
 
-fn reply(case: CaseReply) -> Result<Outcome, String> {
+fn outcome(case: CaseReply) -> Result<Outcome, String> {
     let body = match (case.text, case.body) {
         (Some(text), _) => Bytes::from(text),
         (None, Value::Null) => Bytes::new(),
@@ -331,25 +418,28 @@ fn reply(case: CaseReply) -> Result<Outcome, String> {
         Some("not_sent") => return Ok(Err(Failure::NotSent("refused".to_owned()))),
         Some("dropped") => return Ok(Err(Failure::Dropped("ended early".to_owned()))),
         Some("timed_out") => return Ok(Err(Failure::TimedOut(Duration::from_secs(30)))),
-        Some(other) => return Err(format!("reply: there is no failure `{other}`")),
+        Some(other) => return Err(format!("there is no failure `{other}`: not_sent, dropped, timed_out")),
     }
-    let status =
-        StatusCode::from_u16(case.status.unwrap_or(200)).map_err(|_| "reply: not a status".to_owned())?;
+    let status = StatusCode::from_u16(case.status.unwrap_or(200)).map_err(|_| "not a status".to_owned())?;
     let mut headers = HeaderMap::new();
     for (name, value) in &case.headers {
-        let name = HeaderName::try_from(name).map_err(|_| format!("reply: `{name}` is not a header name"))?;
+        let name = HeaderName::try_from(name).map_err(|_| format!("`{name}` is not a header name"))?;
         headers.append(
             name,
-            HeaderValue::try_from(value).map_err(|_| format!("reply: `{value}` is not a header value"))?,
+            HeaderValue::try_from(value).map_err(|_| format!("`{value}` is not a header value"))?,
         );
     }
     Ok(Ok(Reply { status, headers, body, elapsed: Duration::ZERO }))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(folder: &Path, name: &str) -> Result<T, String> {
-    let text = std::fs::read_to_string(folder.join(name)).map_err(|fault| format!("{name}: {fault}"))?;
-    serde_json::from_str(&text)
-        .map_err(|fault| format!("{name}:{}:{}: {fault}", fault.line(), fault.column()))
+    let text = std::fs::read_to_string(folder.join(name)).map_err(|fault| format!("/{name}: {fault}"))?;
+    serde_json::from_str(&text).map_err(|fault| {
+        let (line, column) = (fault.line(), fault.column());
+        let message = fault.to_string();
+        let message = message.split_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+        format!("/{name}:{line}:{column}: {message}")
+    })
 }
 
 /// Where two documents differ; the expected `"<any>"` stands for any value but null.

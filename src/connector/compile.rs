@@ -13,6 +13,7 @@ use super::manifest::{
 };
 use super::request::RequestTemplate;
 use super::template::{JsonTemplate, Template};
+use crate::mapping::fault::nearest;
 use crate::mapping::{Codec, Frame, Mapping};
 use crate::model::{LimitHeaders, Policy, Resource, Safety, Verb};
 
@@ -192,14 +193,12 @@ pub struct LinkPlan {
 pub type PointedFault = (String, String);
 
 impl Connector {
-    /// Compiles a manifest with its mappings.
-    ///
-    /// # Errors
-    /// Every fault, with the JSON pointer of its place in the manifest.
+    /// Compiles a manifest with its mappings: what could be compiled, and every fault with the JSON pointer of its place
+    /// in the manifest. A mapping that is none here has faults of its own. Only a connector without faults may be used; one with faults serves to find the others.
     pub fn compile(
         manifest: Manifest,
-        mut mappings: BTreeMap<Resource, Arc<Mapping>>,
-    ) -> Result<Connector, Vec<PointedFault>> {
+        mut mappings: BTreeMap<Resource, Option<Arc<Mapping>>>,
+    ) -> (Connector, Vec<PointedFault>) {
         let mut faults = Faults::default();
         let base_url = faults.texts("/base_url", manifest.base_url.iter());
         if manifest.base_url.is_empty() {
@@ -259,11 +258,17 @@ impl Connector {
             if let Some(name) = &spec.fields
                 && !manifest.discover.contains_key(name)
             {
-                faults.add(&format!("{at}/fields"), format!("there is no `discover` entry `{name}`"));
+                let meant = meant(name, manifest.discover.keys());
+                faults.add(&format!("{at}/fields"), format!("there is no `discover` entry `{name}`{meant}"));
             }
-            let Some(mapping) = mappings.remove(&resource) else {
-                faults.add(&at, format!("there is no mapping file for `{resource}`"));
-                continue;
+            let mapping = match mappings.remove(&resource) {
+                Some(Some(mapping)) => mapping,
+                // The mapping's own faults are told already.
+                Some(None) => continue,
+                None => {
+                    faults.add(&at, format!("there is no mapping file for `{resource}`"));
+                    continue;
+                }
             };
             let plan = compile_resource(&at, resource, spec, mapping, &mut faults);
             resources.insert(resource, plan);
@@ -272,11 +277,7 @@ impl Connector {
             faults.add("/resources", format!("`{resource}` has a mapping file, but no entry here"));
         }
         let policy = compile_policy(&manifest, &mut faults);
-        if faults.0.is_empty() {
-            Ok(Connector { manifest, base_url, sign, headers, never, policy, discover, resources })
-        } else {
-            Err(faults.0)
-        }
+        (Connector { manifest, base_url, sign, headers, never, policy, discover, resources }, faults.0)
     }
 
     /// Whether a call of that resource and verb can be served.
@@ -377,7 +378,8 @@ fn compile_resource(
             .filter_map(|name| {
                 let plan = enrich.get(name).cloned();
                 if plan.is_none() && !spec.enrich.contains_key(name) {
-                    faults.add(at, format!("there is no `enrich` entry `{name}`"));
+                    let meant = meant(name, spec.enrich.keys());
+                    faults.add(at, format!("there is no `enrich` entry `{name}`{meant}"));
                 }
                 plan
             })
@@ -526,7 +528,8 @@ fn compile_list(
     };
     for need in &spec.needs {
         if !spec.filters.contains_key(need) {
-            faults.add(&format!("{at}/needs"), format!("`{need}` is not among the filters"));
+            let meant = meant(need, spec.filters.keys());
+            faults.add(&format!("{at}/needs"), format!("`{need}` is not among the filters{meant}"));
         }
     }
     let hydrate = spec.hydrate.as_ref().and_then(|hydrate| {
@@ -553,6 +556,12 @@ fn compile_list(
         enrich,
         hydrate,
     })
+}
+
+/// What is added to a fault about a mistyped word: the known one that is near enough, as a question.
+pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a String>) -> String {
+    nearest(word, known.into_iter().map(String::as_str))
+        .map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
 }
 
 /// Whether a request has that placeholder anywhere.

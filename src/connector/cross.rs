@@ -2,15 +2,18 @@
 
 use serde_json::Value;
 
-use super::compile::{Connector, PointedFault, ResourcePlan};
+use super::compile::{Connector, PointedFault, ResourcePlan, meant};
+use super::manifest::ResourceSpec;
 use crate::model::{Resource, Verb};
 
 /// Every disagreement between a connector and the contract, `openapi/crm.yaml`.
 pub fn check(connector: &Connector, contract: &Value) -> Vec<PointedFault> {
     let mut faults = Vec::new();
+    for (resource, spec) in &connector.manifest.resources {
+        names(&format!("/resources/{resource}"), *resource, spec, contract, &mut faults);
+    }
     for (resource, plan) in &connector.resources {
         let at = format!("/resources/{resource}");
-        names(&at, *resource, plan, contract, &mut faults);
         links(&at, plan, &mut faults);
         enrichments(&at, plan, &mut faults);
         sides(&at, plan, &mut faults);
@@ -22,7 +25,7 @@ pub fn check(connector: &Connector, contract: &Value) -> Vec<PointedFault> {
 fn names(
     at: &str,
     resource: Resource,
-    plan: &ResourcePlan,
+    spec: &ResourceSpec,
     contract: &Value,
     faults: &mut Vec<PointedFault>,
 ) {
@@ -31,26 +34,26 @@ fn names(
         chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
     };
     let schema = |kind: &str| contract.pointer(&format!("/components/schemas/{plural}{kind}/properties"));
-    let filters = schema("Filter").and_then(Value::as_object);
-    let sorts = schema("Sort").and_then(|sort| sort.pointer("/by/enum")).and_then(Value::as_array);
-    for (index, way) in plan.spec.list.iter().enumerate() {
-        for name in way.filters.keys().filter(|name| !filters.is_some_and(|known| known.contains_key(*name)))
-        {
-            faults.push((
-                format!("{at}/list/{index}/filters/{name}"),
-                format!("the contract has no filter `{name}` for {resource}"),
-            ));
-        }
-        for name in way
-            .sorts
-            .keys()
-            .filter(|name| !sorts.is_some_and(|known| known.contains(&Value::from(name.as_str()))))
-        {
-            faults.push((
-                format!("{at}/list/{index}/sorts/{name}"),
-                format!("the contract has no sort `{name}` for {resource}"),
-            ));
-        }
+    let filters: Vec<String> = schema("Filter")
+        .and_then(Value::as_object)
+        .map(|filters| filters.keys().cloned().collect())
+        .unwrap_or_default();
+    let sorts: Vec<String> = schema("Sort")
+        .and_then(|sort| sort.pointer("/by/enum"))
+        .and_then(Value::as_array)
+        .map(|sorts| sorts.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    for (index, way) in spec.list.iter().enumerate() {
+        let mut known = |kind: &str, name: &String, names: &[String]| {
+            if !names.contains(name) {
+                faults.push((
+                    format!("{at}/list/{index}/{kind}s/{name}"),
+                    format!("the contract has no {kind} `{name}` for {resource}{}", meant(name, names)),
+                ));
+            }
+        };
+        way.filters.keys().for_each(|name| known("filter", name, &filters));
+        way.sorts.keys().for_each(|name| known("sort", name, &sorts));
     }
 }
 
@@ -58,13 +61,16 @@ fn names(
 fn links(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
     let used: Vec<(String, String)> =
         plan.mapping.rules().into_iter().filter_map(|rule| Some((rule.link?, rule.field))).collect();
-    for (link, field) in used.iter().filter(|(link, _)| !plan.links.contains_key(link)) {
+    for (link, field) in used.iter().filter(|(link, _)| !plan.spec.links.contains_key(link)) {
         faults.push((
-            at.to_owned(),
-            format!("the mapping writes `{field}` as the link `{link}`, which is not among `links`"),
+            format!("{at}/links"),
+            format!(
+                "the mapping writes `{field}` as the link `{link}`, which is not among `links`{}",
+                meant(link, plan.spec.links.keys())
+            ),
         ));
     }
-    for link in plan.links.keys().filter(|link| !used.iter().any(|(used, _)| used == *link)) {
+    for link in plan.spec.links.keys().filter(|link| !used.iter().any(|(used, _)| used == *link)) {
         faults
             .push((format!("{at}/links/{link}"), format!("no rule of the mapping writes the link `{link}`")));
     }
@@ -82,9 +88,14 @@ fn enrichments(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
                 named && rule.read
             });
             if !fed {
+                let fields: Vec<String> = rules
+                    .iter()
+                    .filter(|rule| rule.read && !rule.field.contains(['.', '[']))
+                    .map(|rule| rule.field.clone())
+                    .collect();
                 faults.push((
                     format!("{at}/enrich/{name}/feeds"),
-                    format!("the mapping does not read `{field}`"),
+                    format!("the mapping does not read `{field}`{}", meant(field, &fields)),
                 ));
             }
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+use jsonschema::error::ValidationErrorKind;
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::compile::Connector;
 use super::cross;
 use super::manifest::Manifest;
 use super::pattern;
+use crate::mapping::document::escape;
 use crate::mapping::{Document, Fault, Mapping, UnifiedSchema};
 use crate::model::Resource;
 
@@ -146,87 +148,157 @@ pub fn load(source: &Source, contract: &Value) -> Result<Registry, Vec<Fault>> {
 /// Compiles one connector; `contract` is `openapi/crm.yaml`.
 ///
 /// # Errors
-/// Every fault of its files.
+/// Every fault of its files: one file's do not hide another's, and a mistyped key does not hide what else is wrong.
 pub fn compile(files: &Files, contract: &Value) -> Result<Connector, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut mappings = BTreeMap::new();
     for (name, file) in &files.mappings {
-        let document = match Document::parse(&file.name, &file.text) {
-            Ok(document) => document,
-            Err(found) => {
-                faults.extend(found);
-                continue;
-            }
-        };
-        let schema = Resource::from_name(name)
-            .and_then(|resource| Some((resource, UnifiedSchema::from_openapi(contract, resource.schema())?)));
-        let Some((resource, schema)) = schema else {
-            faults.push(document.fault("", format!("`{name}` is not a resource of the unified API")));
-            continue;
-        };
-        match Mapping::compile(&document, &schema) {
-            Ok(mapping) => {
-                mappings.insert(resource, Arc::new(mapping));
-            }
-            Err(found) => faults.extend(found),
+        let resource = Resource::from_name(name);
+        let compiled = mapping(files, name, file, resource, contract);
+        if let Some(resource) = resource {
+            mappings.insert(resource, compiled.as_ref().ok().cloned());
+        }
+        faults.extend(compiled.err().into_iter().flatten());
+    }
+    let Read { document, manifest, faults: found, left_out } = match manifest(files) {
+        Ok(read) => read,
+        Err(found) => return Err(faults.into_iter().chain(found).collect()),
+    };
+    faults.extend(found);
+    if let Some(manifest) = manifest {
+        mappings.retain(|resource, _| {
+            let at = format!("/resources/{resource}");
+            manifest.resources.contains_key(resource) || !left_out.iter().any(|left| entry(left) == at)
+        });
+        let (connector, mut found) = Connector::compile(manifest, mappings);
+        found.extend(cross::check(&connector, contract));
+        // Near a value that was left out, what seems wrong may only be its absence.
+        found.retain(|(pointer, _)| !left_out.iter().any(|left| entry(left) == entry(pointer)));
+        faults.extend(found.into_iter().map(|(pointer, message)| document.fault(&pointer, message)));
+        if faults.is_empty() {
+            return Ok(connector);
         }
     }
-    let compiled_mappings = mappings.len() == files.mappings.len();
-    match manifest(files) {
-        Ok((document, manifest)) => {
-            // Where a mapping is broken, its absence is no fault of the manifest.
-            match Connector::compile(manifest, mappings) {
-                Ok(connector) => {
-                    faults.extend(
-                        cross::check(&connector, contract)
-                            .into_iter()
-                            .map(|(pointer, message)| document.fault(&pointer, message)),
-                    );
-                    if faults.is_empty() {
-                        return Ok(connector);
-                    }
-                }
-                Err(found) => faults.extend(
-                    found
-                        .into_iter()
-                        .filter(|(_, message)| {
-                            compiled_mappings || !message.contains("there is no mapping file")
-                        })
-                        .map(|(pointer, message)| document.fault(&pointer, message)),
-                ),
-            }
+    // What is wrong in a pattern is found in every resource that fills it.
+    faults.sort_by(|a, b| {
+        (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
+    });
+    faults.dedup();
+    Err(faults)
+}
+
+/// The first two steps of a pointer, such as `/resources/contacts`.
+fn entry(pointer: &str) -> &str {
+    pointer.match_indices('/').nth(2).and_then(|(end, _)| pointer.get(..end)).unwrap_or(pointer)
+}
+
+fn mapping(
+    files: &Files,
+    name: &str,
+    file: &File,
+    resource: Option<Resource>,
+    contract: &Value,
+) -> Result<Arc<Mapping>, Vec<Fault>> {
+    let document = Document::parse(&file.name, &file.text)?;
+    let schema = resource
+        .and_then(|resource| UnifiedSchema::from_openapi(contract, resource.schema()))
+        .ok_or_else(|| vec![document.fault("", format!("`{name}` is not a resource of the unified API"))])?;
+    let mut faults = Vec::new();
+    for (key, is) in [("connector", files.id.as_str()), ("resource", name)] {
+        let says = document.value().get(key).and_then(Value::as_str).unwrap_or(is);
+        if says != is {
+            faults.push(
+                document.fault(&format!("/{key}"), format!("is `{says}`, but the file's place says `{is}`")),
+            );
         }
+    }
+    match Mapping::compile(&document, &schema) {
+        Ok(mapping) if faults.is_empty() => return Ok(Arc::new(mapping)),
+        Ok(_) => {}
         Err(found) => faults.extend(found),
     }
     Err(faults)
 }
 
-fn manifest(files: &Files) -> Result<(Document, Manifest), Vec<Fault>> {
+/// A manifest as far as it can be read.
+struct Read {
+    document: Document,
+    manifest: Option<Manifest>,
+    faults: Vec<Fault>,
+    /// Pointers of values that were left out, because they cannot be read.
+    left_out: Vec<String>,
+}
+
+fn manifest(files: &Files) -> Result<Read, Vec<Fault>> {
     let document = Document::parse(&files.manifest.name, &files.manifest.text)?;
     let mut value = document.value().clone();
-    let unknown = pattern::apply(&mut value);
-    let document = document.with_value(value);
+    let (origins, unknown) = pattern::apply(&mut value);
+    let document = document.with_value(value, &origins);
     let mut faults: Vec<Fault> =
         unknown.into_iter().map(|(pointer, message)| document.fault(&pointer, message)).collect();
     let validator = jsonschema::validator_for(&MANIFEST_SCHEMA)
         .map_err(|fault| vec![document.fault("", format!("the manifest's own schema is broken: {fault}"))])?;
     faults.extend(document.validate_with(&validator, &MANIFEST_SCHEMA));
-    let manifest = serde_json::from_value::<Manifest>(document.value().clone());
-    match manifest {
-        Ok(manifest) => {
-            if manifest.connector != files.id {
-                faults.push(document.fault(
-                    "/connector",
-                    format!("is `{}`, but the folder is `{}`", manifest.connector, files.id),
-                ));
-            }
-            if faults.is_empty() { Ok((document, manifest)) } else { Err(faults) }
-        }
+    let mut value = document.value().clone();
+    let left_out = readable(&mut value, &validator);
+    let read = |value: &Value| serde_json::from_value::<Manifest>(value.clone());
+    let manifest = match read(&value).or_else(|_| {
+        // What was left out is needed around it: without the whole resource, say, the others can still be read.
+        left_out.iter().for_each(|pointer| leave_out(&mut value, entry(pointer)));
+        read(&value)
+    }) {
+        Ok(manifest) => Some(manifest),
         Err(fault) => {
             if faults.is_empty() {
                 faults.push(document.fault("", fault.to_string()));
             }
-            Err(faults)
+            None
         }
+    };
+    if let Some(manifest) = manifest.as_ref().filter(|manifest| manifest.connector != files.id) {
+        let message = format!("is `{}`, but the folder is `{}`", manifest.connector, files.id);
+        faults.push(document.fault("/connector", message));
+    }
+    Ok(Read { document, manifest, faults, left_out })
+}
+
+/// Takes unknown keys and unreadable values out of a manifest; the pointers of the values.
+fn readable(value: &mut Value, validator: &jsonschema::Validator) -> Vec<String> {
+    let (mut unknown, mut unreadable) = (Vec::new(), Vec::new());
+    for error in validator.iter_errors(value) {
+        let at = error.instance_path().to_string();
+        match unknown_keys(&error) {
+            Some(keys) => unknown.extend(keys.into_iter().map(|key| format!("{at}/{}", escape(&key)))),
+            None => unreadable.push(at),
+        }
+    }
+    unknown.iter().chain(&unreadable).for_each(|pointer| leave_out(value, pointer));
+    unreadable
+}
+
+fn leave_out(value: &mut Value, pointer: &str) {
+    if let Some((around, key)) = pointer.rsplit_once('/')
+        && let Some(object) = value.pointer_mut(around).and_then(Value::as_object_mut)
+    {
+        object.remove(&key.replace("~1", "/").replace("~0", "~"));
+    }
+}
+
+/// The keys that an object must not have, where that is all that is wrong with it.
+fn unknown_keys(error: &jsonschema::ValidationError<'_>) -> Option<Vec<String>> {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => Some(unexpected.clone()),
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            context.iter().find_map(|errors| {
+                let here = |inner: &&jsonschema::ValidationError<'_>| {
+                    inner.instance_path().to_string() == error.instance_path().to_string()
+                };
+                match errors.as_slice() {
+                    [only] if here(&only) => unknown_keys(only),
+                    _ => None,
+                }
+            })
+        }
+        _ => None,
     }
 }

@@ -1,50 +1,89 @@
 //! Patterns: what several resources of one CRM have in common is said once.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::compile::PointedFault;
+use crate::mapping::document::escape;
+
+/// Where the parts of a filled resource were written: the pointer in the filled manifest, and the one in the file.
+pub type Origins = HashMap<String, String>;
 
 /// Fills every resource that has `like` into a copy of its pattern.
 ///
-/// Returns a fault for every pattern that there is not.
-pub fn apply(manifest: &mut Value) -> Vec<PointedFault> {
+/// Returns where every part of the filled resources comes from, and a fault for every pattern that there is not.
+pub fn apply(manifest: &mut Value) -> (Origins, Vec<PointedFault>) {
     let patterns = manifest.get("patterns").cloned().unwrap_or_default();
+    let mut origins = Origins::new();
     let mut faults = Vec::new();
     let resources = manifest.get_mut("resources").and_then(Value::as_object_mut);
     for (name, resource) in resources.into_iter().flatten() {
+        let at = format!("/resources/{}", escape(name));
         let Some(like) = resource.get("like").and_then(Value::as_str) else { continue };
         match patterns.get(like) {
             Some(pattern) => {
+                note(pattern, &at, &format!("/patterns/{}", escape(like)), &mut origins);
                 let own = std::mem::replace(resource, pattern.clone());
-                merge(resource, own);
+                merge(resource, own, &at, &at, &mut origins);
             }
-            None => faults.push((format!("/resources/{name}/like"), format!("there is no pattern `{like}`"))),
+            None => faults.push((format!("{at}/like"), format!("there is no pattern `{like}`"))),
         }
     }
-    faults
+    (origins, faults)
 }
 
 /// Objects merge key by key, lists of entries with a `name` by it; anything else is replaced. `null` takes away.
-fn merge(into: &mut Value, own: Value) {
+///
+/// `at` is the value's pointer in the filled manifest, `from` the pointer of `own` in the file.
+fn merge(into: &mut Value, own: Value, at: &str, from: &str, origins: &mut Origins) {
     match (into, own) {
         (Value::Object(into), Value::Object(own)) => {
+            origins.insert(at.to_owned(), from.to_owned());
             for (key, value) in own {
                 if value.is_null() {
                     into.remove(&key);
                 } else {
-                    merge(into.entry(key).or_insert(Value::Null), value);
+                    let below = format!("/{}", escape(&key));
+                    let (at, from) = (format!("{at}{below}"), format!("{from}{below}"));
+                    merge(into.entry(key).or_insert(Value::Null), value, &at, &from, origins);
                 }
             }
         }
         (Value::Array(into), Value::Array(own)) if own.iter().all(|entry| entry.get("name").is_some()) => {
-            for entry in own {
-                match into.iter_mut().find(|known| known.get("name") == entry.get("name")) {
-                    Some(known) => merge(known, entry),
-                    None => into.push(entry),
+            origins.insert(at.to_owned(), from.to_owned());
+            for (number, entry) in own.into_iter().enumerate() {
+                let from = format!("{from}/{number}");
+                let known = into.iter().position(|known| known.get("name") == entry.get("name"));
+                let place = format!("{at}/{}", known.unwrap_or(into.len()));
+                match known.and_then(|index| into.get_mut(index)) {
+                    Some(known) => merge(known, entry, &place, &from, origins),
+                    None => {
+                        note(&entry, &place, &from, origins);
+                        into.push(entry);
+                    }
                 }
             }
         }
-        (into, own) => *into = own,
+        (into, own) => {
+            note(&own, at, from, origins);
+            *into = own;
+        }
+    }
+}
+
+/// Notes where a value and all its parts come from.
+fn note(value: &Value, at: &str, from: &str, origins: &mut Origins) {
+    origins.insert(at.to_owned(), from.to_owned());
+    let mut below = |key: &str, value: &Value| {
+        note(value, &format!("{at}/{key}"), &format!("{from}/{key}"), origins);
+    };
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| below(&escape(key), value)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| below(&index.to_string(), value));
+        }
+        _ => {}
     }
 }
 
@@ -62,11 +101,19 @@ mod tests {
                 "users": {"like": "none"},
             },
         });
-        let faults = apply(&mut manifest);
+        let (origins, faults) = apply(&mut manifest);
         assert_eq!(faults, [("/resources/users/like".to_owned(), "there is no pattern `none`".to_owned())]);
         assert_eq!(
             manifest["resources"]["contacts"],
             json!({"one": {"path": "/{object}"}, "list": [{"name": "a", "x": 1}, {"name": "b", "y": 2}], "like": "object", "object": "people"})
         );
+        for (at, from) in [
+            ("/resources/contacts", "/resources/contacts"),
+            ("/resources/contacts/one/path", "/patterns/object/one/path"),
+            ("/resources/contacts/list/0/x", "/patterns/object/list/0/x"),
+            ("/resources/contacts/list/1/y", "/resources/contacts/list/0/y"),
+        ] {
+            assert_eq!(origins.get(at).map(String::as_str), Some(from));
+        }
     }
 }

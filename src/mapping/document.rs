@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -49,9 +50,14 @@ impl Document {
         &self.file
     }
 
-    /// The same file with another value, such as one whose patterns are filled in; places are kept.
-    pub fn with_value(self, value: Value) -> Document {
-        Document { value, ..self }
+    /// The same file with another value, such as one whose patterns are filled in. `origins` says which parts of that
+    /// value stand elsewhere in the file: the pointer in the value, and the one in the file; the rest has not moved.
+    pub fn with_value(mut self, value: Value, origins: &HashMap<String, String>) -> Document {
+        let moved: Vec<(String, Place)> =
+            origins.iter().filter_map(|(at, from)| Some((at.clone(), *self.places.get(from)?))).collect();
+        self.places.extend(moved);
+        self.value = value;
+        self
     }
 
     /// The whole value.
@@ -162,13 +168,42 @@ impl Document {
                             && e.instance_path().to_string() == pointer
                     })
                 };
-                let meant =
-                    context.iter().filter(|errors| !wrong_kind(errors)).max_by_key(|errors| depth(errors));
+                // An alternative that a word tells apart, such as `kind: page`, is meant only with its own word.
+                let words: Vec<(String, &Arc<Value>)> = context
+                    .iter()
+                    .flatten()
+                    .filter_map(|e| match e.kind() {
+                        ValidationErrorKind::Constant { expected_value } => {
+                            let at = e.instance_path().to_string();
+                            (at.rsplit_once('/')?.0 == pointer).then_some((at, expected_value))
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                let wrong_word = |errors: &Vec<jsonschema::ValidationError<'static>>| {
+                    errors.iter().any(|e| {
+                        matches!(e.kind(), ValidationErrorKind::Constant { .. })
+                            && words.iter().any(|(at, _)| *at == e.instance_path().to_string())
+                    })
+                };
+                let meant = context
+                    .iter()
+                    .filter(|errors| !wrong_kind(errors) && !wrong_word(errors))
+                    .max_by_key(|errors| depth(errors));
                 if let Some(errors) = meant {
                     for error in errors {
                         self.explain(error, schema, faults);
                     }
                     return;
+                }
+                if let Some((at, _)) = words.first() {
+                    let found = self.value.pointer(at).and_then(Value::as_str).unwrap_or_default();
+                    let known: Vec<&str> = words.iter().filter_map(|(_, word)| word.as_str()).collect();
+                    let hint = nearest(found, known.iter().copied())
+                        .map(|meant| format!("; did you mean `{meant}`?"))
+                        .unwrap_or_default();
+                    let message = format!("`{found}` is not one of {}{hint}", listed(known.into_iter()));
+                    return faults.push(self.fault(at, message));
                 }
                 let kinds: Vec<String> = context
                     .iter()
