@@ -21,8 +21,7 @@ pub struct World {
     pub gateway: Running,
     pub store: Store,
     client: reqwest::Client,
-    /// Gone with the world.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A reply of the gateway.
@@ -99,7 +98,12 @@ impl World {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        World { mock, gateway, store, client, _folder: folder }
+        World { mock, gateway, store, client, folder }
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Connects a consumer to an empty account of the same name, with a static token.
