@@ -21,6 +21,7 @@ pub struct World {
     pub gateway: Running,
     pub store: Store,
     client: reqwest::Client,
+    settings: Settings,
     folder: tempfile::TempDir,
 }
 
@@ -92,13 +93,21 @@ impl World {
         });
         let connectors = |id: &str| SERVICES.contains(&id).then_some(&[][..]);
         admin::seed_demo(&store, &connectors, &connections).await.unwrap();
-        let gateway = serve::start(settings, store.clone()).await.unwrap();
+        let gateway = serve::start(settings.clone(), store.clone()).await.unwrap();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        World { mock, gateway, store, client, folder }
+        World { mock, gateway, store, client, settings, folder }
+    }
+
+    /// The same world with another gateway on the same data.
+    pub async fn restart(self) -> World {
+        self.gateway.stop().await;
+        let store = serve::open(&self.settings).await.unwrap();
+        let gateway = serve::start(self.settings.clone(), store.clone()).await.unwrap();
+        World { gateway, store, ..self }
     }
 
     /// The data folder.
@@ -119,15 +128,36 @@ impl World {
         account: &str,
         settings: BTreeMap<String, String>,
     ) {
-        let app = AppId::new("demo-app");
-        let consumer = ConsumerId::new(consumer);
-        let _ = self.store.create_consumer(&app, &consumer).await;
         let (name, token) = match service {
             "hubspot" => ("access_token", format!("pat-test-{account}")),
             _ => ("api_token", format!("test-{account}")),
         };
         let credentials =
             Credentials::Static { values: BTreeMap::from([(name.to_owned(), Secret::new(token))]) };
+        self.connect_as(service, consumer, settings, credentials).await;
+    }
+
+    /// Connects a consumer to an empty account of the same name, with nothing but a refresh token.
+    pub async fn connect_oauth(&self, service: &str, account: &str) {
+        let credentials = Credentials::OAuth {
+            access_token: Secret::new(""),
+            refresh_token: Some(Secret::new(format!("test-refresh-{account}"))),
+            expires_at: None,
+            scope: String::new(),
+        };
+        self.connect_as(service, account, BTreeMap::new(), credentials).await;
+    }
+
+    async fn connect_as(
+        &self,
+        service: &str,
+        consumer: &str,
+        settings: BTreeMap<String, String>,
+        credentials: Credentials,
+    ) {
+        let app = AppId::new("demo-app");
+        let consumer = ConsumerId::new(consumer);
+        let _ = self.store.create_consumer(&app, &consumer).await;
         self.store
             .create_connection(NewConnection {
                 app: &app,
