@@ -196,6 +196,7 @@ fn all_planted_faults_are_named_in_one_run_each_at_its_place() {
             "{ clause",
             "the contract has no filter `frist_name` for contacts; did you mean `first_name`?",
         ),
+        plant(manifest, "base_ms: 250", "base_ms: soon", "soon", "expected a whole number, found text"),
         plant(
             manifest,
             "          title: { by: dealname",

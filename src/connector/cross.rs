@@ -1,17 +1,13 @@
 //! What manifest, mapping and contract must agree on.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::compile::{Connector, PointedFault, ResourcePlan, meant};
-use super::manifest::ResourceSpec;
 use crate::model::{Resource, Verb};
 
-/// Every disagreement between a connector and the contract, `openapi/crm.yaml`.
-pub fn check(connector: &Connector, contract: &Value) -> Vec<PointedFault> {
+/// Every disagreement between a manifest and its mappings.
+pub fn check(connector: &Connector) -> Vec<PointedFault> {
     let mut faults = Vec::new();
-    for (resource, spec) in &connector.manifest.resources {
-        names(&format!("/resources/{resource}"), *resource, spec, contract, &mut faults);
-    }
     for (resource, plan) in &connector.resources {
         let at = format!("/resources/{resource}");
         links(&at, plan, &mut faults);
@@ -21,14 +17,20 @@ pub fn check(connector: &Connector, contract: &Value) -> Vec<PointedFault> {
     faults
 }
 
-/// Filters and sorts are ones of the contract.
-fn names(
-    at: &str,
-    resource: Resource,
-    spec: &ResourceSpec,
-    contract: &Value,
-    faults: &mut Vec<PointedFault>,
-) {
+/// Every filter and sort of a manifest that the contract does not have; of a manifest as it is written, whatever else is
+/// wrong with it.
+pub fn names(manifest: &Value, contract: &Value) -> Vec<PointedFault> {
+    let mut faults = Vec::new();
+    let resources = manifest.get("resources").and_then(Value::as_object);
+    for (name, spec) in resources.into_iter().flatten() {
+        if let Some(resource) = Resource::from_name(name) {
+            names_of(&format!("/resources/{name}"), resource, spec, contract, &mut faults);
+        }
+    }
+    faults
+}
+
+fn names_of(at: &str, resource: Resource, spec: &Value, contract: &Value, faults: &mut Vec<PointedFault>) {
     let plural: String = {
         let mut chars = resource.name().chars();
         chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
@@ -43,7 +45,8 @@ fn names(
         .and_then(Value::as_array)
         .map(|sorts| sorts.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
-    for (index, way) in spec.list.iter().enumerate() {
+    let ways = spec.get("list").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for (index, way) in ways.iter().enumerate() {
         let mut known = |kind: &str, name: &String, names: &[String]| {
             if !names.contains(name) {
                 faults.push((
@@ -52,8 +55,9 @@ fn names(
                 ));
             }
         };
-        way.filters.keys().for_each(|name| known("filter", name, &filters));
-        way.sorts.keys().for_each(|name| known("sort", name, &sorts));
+        let keys = |key: &str| way.get(key).and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        keys("filters").for_each(|name| known("filter", name, &filters));
+        keys("sorts").for_each(|name| known("sort", name, &sorts));
     }
 }
 

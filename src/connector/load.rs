@@ -165,13 +165,15 @@ pub fn compile(files: &Files, contract: &Value) -> Result<Connector, Vec<Fault>>
         Err(found) => return Err(faults.into_iter().chain(found).collect()),
     };
     faults.extend(found);
+    let unknown = cross::names(document.value(), contract);
+    faults.extend(unknown.into_iter().map(|(pointer, message)| document.fault(&pointer, message)));
     if let Some(manifest) = manifest {
         mappings.retain(|resource, _| {
             let at = format!("/resources/{resource}");
             manifest.resources.contains_key(resource) || !left_out.iter().any(|left| entry(left) == at)
         });
         let (connector, mut found) = Connector::compile(manifest, mappings);
-        found.extend(cross::check(&connector, contract));
+        found.extend(cross::check(&connector));
         // Near a value that was left out, what seems wrong may only be its absence.
         found.retain(|(pointer, _)| !left_out.iter().any(|left| entry(left) == entry(pointer)));
         faults.extend(found.into_iter().map(|(pointer, message)| document.fault(&pointer, message)));
