@@ -65,6 +65,7 @@ impl World<'_> {
             definitions: Some(self.definitions),
             currency: Some("USD"),
             timezone: Some("Europe/Brussels"),
+            present: None,
         };
         write(self.mapping, body, mode, &writing)
     }

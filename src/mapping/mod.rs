@@ -82,4 +82,6 @@ pub struct Writing<'a> {
     pub currency: Option<&'a str>,
     /// The IANA time zone of times that the CRM wants without one.
     pub timezone: Option<&'a str>,
+    /// What the record holds now, of the fields that [`Written::needs`] named.
+    pub present: Option<&'a serde_json::Map<String, serde_json::Value>>,
 }

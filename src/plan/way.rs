@@ -113,6 +113,7 @@ fn apply(
         definitions: None,
         currency: ground.setting("currency"),
         timezone: ground.setting("timezone"),
+        present: None,
     };
     let wire = match (&plan.codec, spec.values.get(&words)) {
         (_, Some(wire)) => wire.clone(),

@@ -4,18 +4,23 @@ use serde_json::{Map, Value, json};
 
 use super::ground::Ground;
 use super::links::Links;
-use super::{Data, Step, Unified, pass_through};
+use super::{Data, Step, Unified, ask, pass_through};
 use crate::connector::compile::{ResourcePlan, WritePlan};
 use crate::connector::dig::{dig, dig_text};
+use crate::connector::request::RequestTemplate;
 use crate::error::{Error, Kind, Result};
-use crate::mapping::{Link, WriteMode, Writing, write};
-use crate::model::{Call, Outcome, Problem, Request, Severity, Verb, Warning};
+use crate::mapping::{Link, Reading, Records, WriteMode, Writing, Written, read_page, write};
+use crate::model::{Call, FieldMask, Outcome, Problem, Request, Severity, Verb, Warning};
 use crate::normalise::{classify, raw};
 
 /// The machine for a write.
 #[derive(Debug)]
 pub struct Write {
     stage: Stage,
+    /// The body, without what it hands through.
+    unified: Map<String, Value>,
+    /// What is handed through.
+    extensions: Vec<Value>,
     /// Associations still to be made once the record's id is known.
     links: Vec<Link>,
     /// Whether the record itself has been written.
@@ -27,6 +32,7 @@ pub struct Write {
 
 #[derive(Debug)]
 enum Stage {
+    Present(FieldMask),
     Record,
     Links(String, Links),
 }
@@ -37,28 +43,51 @@ impl Write {
     /// # Errors
     /// If the body cannot be said in the CRM's words: every fault is listed, and nothing is sent.
     pub fn start(call: &Call, ground: &Ground) -> Result<(Write, Step)> {
-        let resource = ground.resource(call)?;
-        let plan = plan(call, resource)?;
+        let mut unified = call.body.clone().unwrap_or_default();
+        let extensions = pass_through::take(&mut unified, call, ground);
         let mut machine = Write {
             stage: Stage::Record,
+            unified,
+            extensions,
             links: Vec::new(),
             written: false,
             warnings: Vec::new(),
             raw: call.query.raw.then(raw::Replies::default),
             rate: Vec::new(),
         };
-        let mut unified = call.body.clone().unwrap_or_default();
-        let extensions = pass_through::take(&mut unified, call, ground);
+        let step = machine.prepare(None, call, ground)?;
+        Ok((machine, step))
+    }
+
+    /// The request that writes the record; or, where an update names only a part of what the CRM keeps as a whole, the
+    /// one that reads the rest first.
+    fn prepare(
+        &mut self,
+        present: Option<&Map<String, Value>>,
+        call: &Call,
+        ground: &Ground,
+    ) -> Result<Step> {
+        let resource = ground.resource(call)?;
+        let plan = plan(call, resource)?;
         let mut body = Map::new();
         if call.operation.verb != Verb::Delete {
-            body = machine.body(&unified, call, ground, resource)?;
+            let mode =
+                if call.operation.verb == Verb::Create { WriteMode::Create } else { WriteMode::Update };
+            let writing = Writing {
+                definitions: ground.definitions.as_deref(),
+                currency: ground.setting("currency"),
+                timezone: ground.setting("timezone"),
+                present,
+            };
+            let written = write(&resource.mapping, &self.unified, mode, &writing);
+            if let (false, Some(one)) = (written.needs.is_empty(), &resource.one) {
+                return self.read_present(&written.needs, &one.request, call, ground);
+            }
+            body = self.accept(written, call, ground)?;
         }
-        let in_create = machine.links_in_create(call, resource);
-        let skip = call.operation.verb == Verb::Update && extensions.is_empty() && is_empty(&body, plan);
-        if skip {
-            let id = call.id.clone().unwrap_or_default();
-            let step = machine.associate(id, call, ground)?;
-            return Ok((machine, step));
+        let in_create = self.links_in_create(call, resource);
+        if call.operation.verb == Verb::Update && self.extensions.is_empty() && is_empty(&body, plan) {
+            return self.associate(call.id.clone().unwrap_or_default(), call, ground);
         }
         let body = Value::Object(body);
         let names = |name: &str| match name {
@@ -69,26 +98,57 @@ impl Write {
             name => name.strip_prefix("body.").and_then(|path| dig(&body, path)).cloned(),
         };
         let mut request = ground.request(&plan.request, &names)?;
-        extend(&mut request, &extensions)?;
+        extend(&mut request, &self.extensions)?;
         pass_through::query(call, &mut request);
-        Ok((machine, Step::Ask(vec![request])))
+        self.stage = Stage::Record;
+        Ok(Step::Ask(vec![request]))
+    }
+
+    /// Asks for the present values of these fields.
+    fn read_present(
+        &mut self,
+        needs: &[String],
+        one: &RequestTemplate,
+        call: &Call,
+        ground: &Ground,
+    ) -> Result<Step> {
+        let mask = FieldMask::parse(&format!("id,{}", needs.join(",")));
+        let asked = ask::properties(ground, ground.resource(call)?, Some(&mask));
+        let properties = asked.parts.first().map(|part| part.text.as_str()).filter(|text| !text.is_empty());
+        let request = ground.request(one, &|name: &str| match name {
+            "id" => call.id.clone().map(Value::from),
+            "parent" => call.parent.clone().map(Value::from),
+            "properties" => properties.map(Value::from),
+            _ => None,
+        })?;
+        self.stage = Stage::Present(mask);
+        Ok(Step::Ask(vec![request]))
+    }
+
+    /// Takes the present values, and goes on with them.
+    fn present(
+        &mut self,
+        mask: &FieldMask,
+        call: &Call,
+        ground: &Ground,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Step> {
+        let outcome =
+            outcomes.into_iter().next().ok_or_else(|| Error::internal("a read came without a reply"))?;
+        let reply = classify::record(&ground.connector, call, outcome)?;
+        let resource = ground.resource(call)?;
+        let one = resource.one.as_ref().ok_or_else(|| Error::internal("no way to read one"))?;
+        let reading =
+            Reading { fields: Some(mask), currency: ground.setting("currency"), ..Reading::default() };
+        let mut records = Records::default();
+        read_page(&resource.mapping, &one.frame, &reply.body, &reading, &mut records)
+            .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
+        let present: Map<String, Value> = serde_json::from_slice(&records.json).unwrap_or_default();
+        self.prepare(Some(&present), call, ground)
     }
 
     /// The downstream body; its warnings and associations are kept.
-    fn body(
-        &mut self,
-        unified: &Map<String, Value>,
-        call: &Call,
-        ground: &Ground,
-        resource: &ResourcePlan,
-    ) -> Result<Map<String, Value>> {
-        let mode = if call.operation.verb == Verb::Create { WriteMode::Create } else { WriteMode::Update };
-        let writing = Writing {
-            definitions: ground.definitions.as_deref(),
-            currency: ground.setting("currency"),
-            timezone: ground.setting("timezone"),
-        };
-        let written = write(&resource.mapping, unified, mode, &writing);
+    fn accept(&mut self, written: Written, call: &Call, ground: &Ground) -> Result<Map<String, Value>> {
         let (faults, warnings): (Vec<Problem>, Vec<Problem>) =
             written.problems.into_iter().partition(|problem| problem.severity == Severity::Fault);
         if !faults.is_empty() {
@@ -141,6 +201,7 @@ impl Write {
             raw.keep(&outcomes);
         }
         match std::mem::replace(&mut self.stage, Stage::Record) {
+            Stage::Present(mask) => self.present(&mask, call, ground, outcomes),
             Stage::Record => {
                 let outcome = outcomes
                     .into_iter()

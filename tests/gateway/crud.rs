@@ -99,6 +99,32 @@ async fn money_is_an_integer_in_the_smallest_unit_both_ways() {
 }
 
 #[tokio::test]
+async fn an_update_of_a_part_keeps_the_rest_of_what_the_crm_has_as_a_whole() {
+    let world = World::start().await;
+    for service in SERVICES {
+        world.connect(service, "part").await;
+        let id = create(&world, service, "part", "contacts", ada()).await;
+        let change = |path: String, body: Value| {
+            world.ask("PATCH", &path).of(service).consumer("part").body(body).send()
+        };
+        change(format!("/crm/contacts/{id}"), json!({"first_name": "Augusta"})).await.ok();
+        let contact = read(&world, service, "part", "contacts", &id).await;
+        assert_eq!(contact["name"], "Augusta Lovelace", "{service}");
+
+        // The amount is one of the record's own currency, whatever the connection's is.
+        let deal = json!({"title": "Yen", "monetary_amount": 700, "currency": "JPY"});
+        let id = create(&world, service, "part", "opportunities", deal).await;
+        change(format!("/crm/opportunities/{id}"), json!({"monetary_amount": 900})).await.ok();
+        let deal = read(&world, service, "part", "opportunities", &id).await;
+        assert_eq!((&deal["monetary_amount"], &deal["currency"]), (&json!(900), &json!("JPY")), "{service}");
+        change("/crm/contacts/999999999999".to_owned(), json!({"first_name": "No"}))
+            .await
+            .fails(404, "EntityNotFoundError");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn associations_look_the_same_in_a_list_a_search_and_a_single_read() {
     let world = World::start().await;
     for service in SERVICES {

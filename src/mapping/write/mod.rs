@@ -48,6 +48,9 @@ pub struct Written {
     pub links: Vec<Link>,
     /// Warnings for what is not written, faults for what cannot be expressed.
     pub problems: Vec<Problem>,
+    /// Unified fields whose present value an update cannot do without: it names only a part of what the CRM keeps as a
+    /// whole. Once they are known, the body is translated again, with [`Writing::present`].
+    pub needs: Vec<String>,
 }
 
 impl Written {
@@ -72,6 +75,13 @@ impl Output<'_> {
     /// Sets a value of the CRM's body.
     pub fn set(&mut self, path: &Path, value: Value) {
         set(&mut self.written.body, &path.steps, value);
+    }
+
+    /// Notes a field whose present value is needed, unless that has been given.
+    fn need(&mut self, name: &str) {
+        if self.mode == WriteMode::Update && self.writing.present.is_none() {
+            self.written.needs.push(name.to_owned());
+        }
     }
 
     /// Notes what cannot be expressed.
@@ -154,7 +164,15 @@ fn field_to_wire(
                 }
                 return;
             }
-            let currency = rule.currency.as_ref().and_then(|(_, path)| body_at(mapping, path, body));
+            let path = rule.currency.as_ref().map(|(_, path)| path);
+            let named = path.and_then(|path| body_at(mapping, path, body));
+            let present = output.writing.present;
+            let currency = named.or_else(|| body_at(mapping, path?, present?));
+            if let (None, false, Some(field)) =
+                (currency, value.is_null(), path.and_then(|path| written_to(mapping, path)))
+            {
+                output.need(&field.name);
+            }
             value_to_wire(rule, value, currency, pointer, output);
         }
         Rule::Object(fields) => object_to_wire(mapping, fields, value, body, pointer, output),
@@ -168,12 +186,16 @@ fn field_to_wire(
     }
 }
 
+/// The field which is written to a path.
+fn written_to<'m>(mapping: &'m Mapping, path: &Path) -> Option<&'m Field> {
+    mapping.fields.iter().find(
+        |field| matches!(&field.rule, Rule::Value(rule) if rule.target.as_ref() == Some(path) && !field.read_only),
+    )
+}
+
 /// The text that the body gives for the field which is written to a path.
 fn body_at<'b>(mapping: &Mapping, path: &Path, body: &'b Body) -> Option<&'b str> {
-    let field = mapping.fields.iter().find(
-        |field| matches!(&field.rule, Rule::Value(rule) if rule.target.as_ref() == Some(path) && !field.read_only),
-    )?;
-    body.get(&field.name)?.as_str()
+    body.get(&written_to(mapping, path)?.name)?.as_str()
 }
 
 /// Writes one value. `currency` is the one that the same body names for the amount.
@@ -382,9 +404,11 @@ fn compose(mapping: &Mapping, body: &Body, output: &mut Output<'_>) {
         let given: Vec<&String> = parts.iter().filter(|part| body.contains_key(*part)).collect();
         let Some(first) = given.first() else { continue };
         let pointer = format!("/{first}");
+        let present = output.writing.present;
+        let value_of = |part: &String| body.get(part).or_else(|| present?.get(part));
         let texts: Vec<&str> = parts
             .iter()
-            .filter_map(|part| body.get(part)?.as_str())
+            .filter_map(|part| value_of(part)?.as_str())
             .filter(|text| !text.is_empty())
             .collect();
         let whole = texts.join(with);
@@ -398,7 +422,10 @@ fn compose(mapping: &Mapping, body: &Body, output: &mut Output<'_>) {
                     output.warn(&pointer, "", message);
                 }
             }
-            None if output.mode == WriteMode::Update && given.len() < parts.len() => {
+            None if output.mode == WriteMode::Update && present.is_none() && given.len() < parts.len() => {
+                for part in parts.iter().filter(|part| !body.contains_key(*part)) {
+                    output.need(part);
+                }
                 let message = format!(
                     "{} keeps only `{}`: send it, or all of {}",
                     output.connector,
