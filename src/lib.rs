@@ -54,8 +54,8 @@
 //! A room may use the floors below it and nothing above; a test holds this.
 //!
 //! ```text
-//! main → edge, web → unify, check, serve, admin → access, vault → app → config, observe, storage, downstream
-//!      → plan, normalise, envelope → connector → mapping, cursor → error → model
+//! main → serve → edge, web → unify, check, admin → app → access, vault → config, observe, storage, downstream
+//!      → plan, normalise, envelope → connector → mapping, cursor, contract → error → model
 //! ```
 //!
 //! From `plan` downwards there is no clock, randomness, file, environment, log or async code (but for [`connector::load`], which

@@ -1,7 +1,7 @@
 //! The wire contract, compiled. In: `openapi/crm.yaml`, embedded. Out: for each operation its route, the query keys
 //! it knows and their types, and the schema of its body. Never: sockets, files, clock.
 //!
-//! [`document`] reads the OpenAPI document · [`parameter`] types of query values · [`body`] schemas and their faults.
+//! [`mod@document`] reads the OpenAPI document · [`parameter`] types of query values · [`body`] schemas and their faults.
 
 pub mod body;
 mod document;

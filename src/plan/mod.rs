@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
 //! [`keyset`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
-//! [`one`] · [`write`] · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
+//! [`one`] · [`mod@write`] · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
 
 pub mod ask;
 pub mod discover;
