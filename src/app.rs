@@ -41,8 +41,8 @@ pub struct App {
     services: ArcSwap<Services>,
 }
 
-/// Whose fields: connection and resource.
-pub type DefinitionsKey = (ConnectionId, Resource);
+/// Whose fields: connection, resource, and what the resource lives in.
+pub type DefinitionsKey = (ConnectionId, Resource, Option<Arc<str>>);
 
 /// What a CRM said about its fields, or why it did not; for a while.
 #[derive(Debug, Clone)]

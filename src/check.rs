@@ -31,6 +31,8 @@ use crate::plan::{Ground, Plan, Step, Unified};
 const LAW_CASES: u32 = 200;
 /// Where the random records begin; fixed, so that a fault found once is found again.
 const LAW_SEED: u64 = 0x00c0_ffee;
+/// Every case's time.
+const NOW: &str = "2026-01-31T09:30:00Z";
 /// Every case's base URL.
 const BASE: &str = "https://crm.example.com";
 
@@ -356,14 +358,17 @@ fn setting(
         settings: case.settings,
         captured: BTreeMap::new(),
     };
-    let object =
-        connector.resources.get(&operation.resource).and_then(|resource| resource.spec.object.as_deref());
+    let object = connector
+        .resources
+        .get(&operation.resource)
+        .and_then(|resource| resource.object(call.parent.as_deref()));
     let ground = Ground {
         connector: connector.clone(),
         connection: Arc::new(connection),
         base,
-        object: object.map(Arc::from),
         asked: None,
+        object,
+        now: NOW.parse().map_err(|fault: jiff::Error| fault.to_string())?,
         definitions: (!case.definitions.is_empty())
             .then(|| Arc::new(FieldDefinitions::new(case.definitions))),
         cursor_key: cursor::Key::new(b"cases"),

@@ -11,9 +11,10 @@ use crate::connector::compile::ResourcePlan;
 use crate::downstream::Scope;
 use crate::envelope;
 use crate::error::{Error, Result};
+use crate::mapping::Mapping;
 use crate::model::{
-    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Operation, Outcome, Request, Secret,
-    ServiceId, Trace, Verb, Warning,
+    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Outcome, Request, Secret, ServiceId,
+    Trace, Verb, Warning,
 };
 use crate::normalise::classify;
 use crate::plan::ask::Asked;
@@ -108,7 +109,7 @@ impl<'a> Line<'a> {
     /// The call's result in the unified shape.
     async fn unified(&mut self, call: &Call) -> Result<Unified> {
         let (known, warning) = self.definitions(call).await?;
-        let ground = self.ground(call.operation, known)?;
+        let ground = self.ground(call, known)?;
         let mut unified = run(self, &ground, call).await?;
         unified.warnings.extend(warning);
         Ok(unified)
@@ -120,15 +121,20 @@ impl<'a> Line<'a> {
     }
 
     /// What a plan for that operation stands on.
-    fn ground(&self, operation: Operation, known: Option<Known>) -> Result<Ground> {
+    fn ground(&self, call: &Call, known: Option<Known>) -> Result<Ground> {
         let (definitions, asked) = known.unzip();
+        let object = match self.service.objects.get(&call.operation.resource) {
+            Some(object) if **object == *"{parent}" => call.parent.as_deref().map(Arc::from),
+            object => object.cloned(),
+        };
         Ok(Ground {
             connector: self.service.connector.clone(),
             connection: self.resolved.connection.clone(),
             base: self.service.base(&self.resolved.connection)?,
-            object: self.service.objects.get(&operation.resource).cloned(),
+            object,
             definitions,
             asked,
+            now: jiff::Timestamp::now(),
             cursor_key: self.app.cursor_key.clone(),
         })
     }
@@ -138,15 +144,18 @@ impl<'a> Line<'a> {
     async fn definitions(&mut self, call: &Call) -> Result<(Option<Known>, Option<Warning>)> {
         let connector = self.service.connector.clone();
         let resource = call.operation.resource;
-        let Some(plan) = connector.resources.get(&resource).filter(|_| wants_definitions(call)) else {
+        let Some(plan) =
+            connector.resources.get(&resource).filter(|plan| wants_definitions(call, &plan.mapping))
+        else {
             return Ok((None, None));
         };
         let Some(name) = plan.spec.fields.as_deref() else { return Ok((None, None)) };
-        let key = (self.resolved.connection.id.clone(), resource);
+        let parent = call.parent.as_deref().map(Arc::from);
+        let key = (self.resolved.connection.id.clone(), resource, parent);
         let found = match self.app.definitions.get(&key).await {
             Some(found) => found,
             None => {
-                let found = self.discover(call.operation, plan, name).await?;
+                let found = self.discover(call, plan, name).await?;
                 self.app.definitions.insert(key, found.clone()).await;
                 found
             }
@@ -166,17 +175,12 @@ impl<'a> Line<'a> {
         })
     }
 
-    async fn discover(
-        &mut self,
-        operation: Operation,
-        resource: &ResourcePlan,
-        name: &str,
-    ) -> Result<Discovered> {
+    async fn discover(&mut self, call: &Call, resource: &ResourcePlan, name: &str) -> Result<Discovered> {
         let connector = self.service.connector.clone();
         let Some(plan) = connector.discover.get(name) else {
             return Err(Error::internal(format!("there is no discovery `{name}`")));
         };
-        let ground = self.ground(operation, None)?;
+        let ground = self.ground(call, None)?;
         let (mut discovery, mut request) = Discovery::start(plan, &ground)?;
         loop {
             let outcome = self.send(&ground, vec![request]).await?.pop();
@@ -274,19 +278,16 @@ impl<'a> Line<'a> {
 }
 
 /// Whether a call reads or writes fields whose definitions matter.
-fn wants_definitions(call: &Call) -> bool {
-    let custom = || {
-        call.query
-            .fields
-            .as_ref()
-            .is_none_or(|fields| fields.is_all() || fields.below("custom_fields").is_some())
-    };
+fn wants_definitions(call: &Call, mapping: &Mapping) -> bool {
+    let Some(field) = mapping.custom_field() else { return false };
+    let custom =
+        || call.query.fields.as_ref().is_none_or(|fields| fields.is_all() || fields.below(field).is_some());
     match call.operation.verb {
         Verb::List | Verb::One => custom(),
         Verb::Create | Verb::Update => call
             .body
             .as_ref()
-            .is_some_and(|body| body.get("custom_fields").is_some_and(|fields| *fields != Value::Null)),
+            .is_some_and(|body| body.get(field).is_some_and(|fields| *fields != Value::Null)),
         Verb::Delete => false,
     }
 }

@@ -92,8 +92,8 @@ pub struct ListPlan {
     pub request: RequestTemplate,
     /// Where the records are in the reply, and what else is read from it.
     pub frame: Frame,
-    /// Which capture tells about the next page.
-    pub next: Option<usize>,
+    /// Which captures tell about the next page; the first that is there.
+    pub next: Vec<usize>,
     /// Which capture is the total.
     pub total: Option<usize>,
     /// Codecs and clauses of the filters.
@@ -191,6 +191,16 @@ pub struct LinkPlan {
 
 /// One fault of a manifest: where (a JSON pointer) and what.
 pub type PointedFault = (String, String);
+
+impl ResourcePlan {
+    /// The CRM's name of the object, for a call about what lives in `parent`.
+    pub fn object(&self, parent: Option<&str>) -> Option<Arc<str>> {
+        match self.spec.object.as_deref() {
+            Some("{parent}") => parent.map(Arc::from),
+            object => object.map(Arc::from),
+        }
+    }
+}
 
 impl Connector {
     /// Compiles a manifest with its mappings: what could be compiled, and every fault with the JSON pointer of its place
@@ -461,11 +471,11 @@ fn compile_list(
 ) -> Option<ListPlan> {
     let step = format!("{resource}.list.{}", spec.name);
     let request = faults.request(&format!("{at}/request"), &step, &spec.request, Safety::Read);
-    let next = match &spec.paging {
-        Paging::Cursor { next, .. } | Paging::NextUrl { next: Some(next), .. } => next.as_str(),
-        Paging::Page { last: Some(last), .. } => last.as_str(),
-        Paging::Offset { more: Some(more), .. } => more.as_str(),
-        _ => "",
+    let next: Vec<&str> = match &spec.paging {
+        Paging::Cursor { next, .. } | Paging::NextUrl { next: Some(next), .. } => vec![next.as_str()],
+        Paging::Page { last: Some(last), .. } => vec![last.as_str()],
+        Paging::Offset { more, .. } => more.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
     };
     let mut captures = Vec::new();
     let mut capture = |path: &'_ str| {
@@ -474,7 +484,7 @@ fn compile_list(
             captures.len() - 1
         })
     };
-    let next = capture(next);
+    let next = next.into_iter().filter_map(&mut capture).collect();
     let total = capture(spec.total.as_deref().unwrap_or(""));
     let captures: Vec<&str> = captures.iter().map(String::as_str).collect();
     let frame = faults.ok(

@@ -437,7 +437,8 @@ pub struct ResourceSpec {
     /// The pattern that this entry fills in; lists of named entries merge by name, other lists replace.
     #[serde(default)]
     pub like: Option<String>,
-    /// The CRM's name of the object: `{object}` in every template of the resource.
+    /// The CRM's name of the object: `{object}` in every template of the resource. `{parent}` is the id of what the
+    /// resource lives in, as the call names it.
     #[serde(default)]
     pub object: Option<String>,
     /// Which discovery describes the resource's fields.
@@ -508,6 +509,9 @@ pub struct ListSpec {
     /// Unified sorts that this way can apply.
     #[serde(default)]
     pub sorts: BTreeMap<String, SortSpec>,
+    /// What a list without a sort is ordered by, so that counted records stay in their places.
+    #[serde(default)]
+    pub order: Option<String>,
     /// What stands between text clauses.
     #[serde(default)]
     pub clause_join: Option<String>,
@@ -647,9 +651,9 @@ pub enum Paging {
     },
     /// Records are counted: `{offset}`.
     Offset {
-        /// Path of a flag that says whether more follow; where there is none, a short page is the last.
+        /// Paths of a flag that says whether more follow, the first that is there; without any, a short page is the last.
         #[serde(default)]
-        more: Option<String>,
+        more: Vec<String>,
         /// Page sizes.
         size: PageSize,
     },

@@ -20,17 +20,55 @@ pub fn apply(manifest: &mut Value) -> (Origins, Vec<PointedFault>) {
     let resources = manifest.get_mut("resources").and_then(Value::as_object_mut);
     for (name, resource) in resources.into_iter().flatten() {
         let at = format!("/resources/{}", escape(name));
-        let Some(like) = resource.get("like").and_then(Value::as_str) else { continue };
-        match patterns.get(like) {
-            Some(pattern) => {
-                note(pattern, &at, &format!("/patterns/{}", escape(like)), &mut origins);
-                let own = std::mem::replace(resource, pattern.clone());
-                merge(resource, own, &at, &at, &mut origins);
+        fill(resource, &at, &patterns, &mut origins, &mut faults);
+        let sources = resource.get_mut("sources").and_then(Value::as_array_mut);
+        for (index, source) in sources.into_iter().flatten().enumerate() {
+            if let Some(resource) = source.get_mut("resource") {
+                let at = format!("{at}/sources/{index}/resource");
+                fill(resource, &at, &patterns, &mut origins, &mut faults);
             }
-            None => faults.push((format!("{at}/like"), format!("there is no pattern `{like}`"))),
         }
     }
     (origins, faults)
+}
+
+/// Fills one entry into a copy of its pattern, which may itself be like another one.
+fn fill(
+    entry: &mut Value,
+    at: &str,
+    patterns: &Value,
+    origins: &mut Origins,
+    faults: &mut Vec<PointedFault>,
+) {
+    let mut layers = vec![(at.to_owned(), entry.clone())];
+    while let Some(like) = layers.last().and_then(|(_, layer)| layer.get("like")?.as_str().map(str::to_owned))
+    {
+        let from = format!("/patterns/{}", escape(&like));
+        match patterns.get(&like) {
+            Some(pattern) if !layers.iter().any(|(known, _)| *known == from) => {
+                layers.push((from, pattern.clone()));
+            }
+            Some(_) => {
+                faults.push((format!("{at}/like"), format!("the pattern `{like}` is like itself")));
+                return;
+            }
+            None => {
+                let at = layers.last().map_or(at, |(from, _)| from);
+                faults.push((format!("{at}/like"), format!("there is no pattern `{like}`")));
+                return;
+            }
+        }
+    }
+    // From the most general to the entry's own.
+    let mut layers = layers.into_iter().rev();
+    let Some((from, general)) = layers.next() else { return };
+    if from != at {
+        note(&general, at, &from, origins);
+    }
+    *entry = general;
+    for (from, layer) in layers {
+        merge(entry, layer, at, &from, origins);
+    }
 }
 
 /// Objects merge key by key, lists of entries with a `name` by it; anything else is replaced. `null` takes away.
@@ -95,20 +133,39 @@ mod tests {
     #[test]
     fn a_resource_fills_its_pattern() {
         let mut manifest = json!({
-            "patterns": {"object": {"one": {"path": "/{object}"}, "list": [{"name": "a", "x": 1}, {"name": "b"}], "delete": {}}},
+            "patterns": {
+                "object": {"one": {"path": "/{object}"}, "list": [{"name": "a", "x": 1}, {"name": "b"}], "delete": {}},
+                "more": {"like": "object", "one": {"more": 1}},
+                "round": {"like": "round"},
+            },
             "resources": {
+                "deals": {"like": "more"},
+                "leads": {"like": "round"},
+                "activities": {"sources": [{"resource": {"like": "object", "delete": null}}]},
                 "contacts": {"like": "object", "object": "people", "list": [{"name": "b", "y": 2}], "delete": null},
                 "users": {"like": "none"},
             },
         });
         let (origins, faults) = apply(&mut manifest);
-        assert_eq!(faults, [("/resources/users/like".to_owned(), "there is no pattern `none`".to_owned())]);
+        assert_eq!(
+            faults,
+            [
+                ("/resources/leads/like".to_owned(), "the pattern `round` is like itself".to_owned()),
+                ("/resources/users/like".to_owned(), "there is no pattern `none`".to_owned()),
+            ]
+        );
+        assert_eq!(manifest["resources"]["deals"]["one"], json!({"path": "/{object}", "more": 1}));
+        let source = &manifest["resources"]["activities"]["sources"][0]["resource"];
+        assert_eq!(source["one"]["path"], "/{object}");
+        assert!(source.get("delete").is_none());
         assert_eq!(
             manifest["resources"]["contacts"],
             json!({"one": {"path": "/{object}"}, "list": [{"name": "a", "x": 1}, {"name": "b", "y": 2}], "like": "object", "object": "people"})
         );
         for (at, from) in [
             ("/resources/contacts", "/resources/contacts"),
+            ("/resources/deals/one/path", "/patterns/object/one/path"),
+            ("/resources/deals/one/more", "/patterns/more/one/more"),
             ("/resources/contacts/one/path", "/patterns/object/one/path"),
             ("/resources/contacts/list/0/x", "/patterns/object/list/0/x"),
             ("/resources/contacts/list/1/y", "/resources/contacts/list/0/y"),

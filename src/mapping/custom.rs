@@ -6,7 +6,8 @@ use super::codec::{is_number, number_text};
 use super::emit::{At, Page};
 use super::path::{Path, Step};
 use super::plan::{Found, Tree};
-use super::scan::{push_text, text_of};
+use super::scan::{push_text, scalar_text, text_of};
+use super::schema::UnifiedField;
 use super::write::{Output, WriteMode};
 use crate::model::{FieldDefinition, FieldDefinitions, FieldKind, FieldMask};
 
@@ -16,6 +17,10 @@ const MOST: usize = 2_000;
 /// The rule for custom fields.
 #[derive(Debug)]
 pub(super) struct Custom {
+    /// The unified field that holds them.
+    pub field: String,
+    /// Whether an element has the key as its `name` and no id.
+    pub named: bool,
     /// The object whose left-over keys they are.
     pub base: Path,
     /// Whether every value is text on the wire.
@@ -34,7 +39,12 @@ impl Custom {
     /// Compiles the file's `custom_fields`.
     ///
     /// Errors: what is wrong with its path.
-    pub fn compile(rule: &Value, null_as: &Value, tree: &mut Tree) -> Result<Custom, String> {
+    pub fn compile(
+        rule: &Value,
+        field: &UnifiedField,
+        null_as: &Value,
+        tree: &mut Tree,
+    ) -> Result<Custom, String> {
         let text = |key: &str| rule.get(key).and_then(Value::as_str);
         let path = Path::parse(text("from").unwrap_or_default())?;
         if !path.is_rest() || path.steps.iter().any(|s| !matches!(s, Step::Key(_) | Step::Rest)) {
@@ -51,6 +61,8 @@ impl Custom {
             tree.exclude(&base.join(&Path { steps: vec![Step::Key(key.to_owned())] }));
         }
         Ok(Custom {
+            field: field.name.clone(),
+            named: !field.kind.fields().iter().any(|part| part.name == "id"),
             mapped: tree.keys_at(&base),
             base,
             text: text("values") == Some("text"),
@@ -97,7 +109,7 @@ impl Custom {
             }
             let Some(head) = heads.get_mut(index) else { break };
             if head.key != key.raw {
-                *head = Head::of(key.raw, &key.text(), page.reading.definitions, mask);
+                *head = Head::of(key.raw, &key.text(), self.named, page.reading.definitions, mask);
             }
             if !head.shown {
                 continue;
@@ -130,6 +142,14 @@ impl Custom {
         definition: Option<&FieldDefinition>,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
+        if self.named {
+            // Such an element's value is text, whatever the CRM has.
+            match scalar_text(raw) {
+                Some(text) => push_text(out, &text),
+                None => push_text(out, raw),
+            }
+            return Ok(());
+        }
         let Some(text) = text_of(raw).filter(|_| self.text) else {
             out.extend_from_slice(raw.as_bytes());
             return Ok(());
@@ -182,10 +202,10 @@ impl Custom {
             // Clearing the list of all custom fields would clear fields that nobody named.
             Value::Null => return,
             Value::Array(items) => items,
-            _ => return output.fault("/custom_fields", "", "a list of custom fields is needed"),
+            _ => return output.fault(&format!("/{}", self.field), "", "a list of fields is needed"),
         };
         for (index, item) in items.iter().enumerate() {
-            let pointer = format!("/custom_fields/{index}");
+            let pointer = format!("/{}/{index}", self.field);
             match self.key(item, output) {
                 Ok((key, definition)) => {
                     let path = self.base.join(&Path { steps: vec![Step::Key(key)] });
@@ -215,7 +235,7 @@ impl Custom {
         output: &Output<'d>,
     ) -> Result<(String, Option<&'d FieldDefinition>), String> {
         let text = |key: &str| item.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let (id, name) = (text("id"), text("name"));
+        let (id, name) = if self.named { (text("name"), None) } else { (text("id"), text("name")) };
         let Some(definitions) = output.writing.definitions else {
             let id = id.ok_or("the fields of the CRM are not known at the moment, so `id` is needed")?;
             if self.mapped.iter().any(|mapped| mapped == id) {
@@ -363,6 +383,7 @@ impl<'a> Head<'a> {
     fn of(
         raw: &'a str,
         key: &str,
+        named: bool,
         definitions: Option<&'a FieldDefinitions>,
         mask: Option<&FieldMask>,
     ) -> Head<'a> {
@@ -381,8 +402,8 @@ impl<'a> Head<'a> {
                 }
             }
         };
-        entry("id", Some(key));
-        if let Some(definition) = definition {
+        entry(if named { "name" } else { "id" }, Some(key));
+        if let Some(definition) = definition.filter(|_| !named) {
             entry("name", Some(&definition.name));
             entry("description", definition.description.as_deref());
         }

@@ -343,6 +343,7 @@ fn try_value<'a>(
         }
         Source::Join { parts, with, .. } => {
             let mut joined = String::new();
+            let mut filled = 0;
             for (slot, path) in parts {
                 let Some(raw) = page.raw(found, *slot, in_list) else { continue };
                 let text = scalar_text(raw).ok_or_else(|| {
@@ -355,9 +356,22 @@ fn try_value<'a>(
                     joined.push_str(with);
                 }
                 joined.push_str(&text);
+                filled += 1;
             }
             if joined.is_empty() {
                 return Ok(false);
+            }
+            if !rule.codec.is_text() {
+                // Half a point in time is none.
+                if filled < parts.len() {
+                    return Ok(false);
+                }
+                let mut raw = Vec::new();
+                push_text(&mut raw, &joined);
+                let around = Around { currency: page.reading.currency, zone: page.zone.as_ref() };
+                let path = || parts.first().map(|(_, path)| path.to_string()).unwrap_or_default();
+                let raw = String::from_utf8(raw).map_err(|fault| (path(), fault.to_string()))?;
+                return rule.codec.decode(&raw, around, out).map_err(|message| (path(), message));
             }
             push_text(out, &joined);
             Ok(true)

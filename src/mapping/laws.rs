@@ -43,7 +43,7 @@ pub fn check(mapping: &Mapping, schema: &UnifiedSchema, seed: u64, cases: u32) -
             let one: Map<String, Value> = [(name.clone(), value.clone())].into_iter().collect();
             world.only(&record, &one, name, &mut violations);
             let none: Map<String, Value> = [(name.clone(), Value::Null)].into_iter().collect();
-            if name != "custom_fields" {
+            if world.field(name).is_some_and(|field| !matches!(field.rule, Rule::Custom)) {
                 world.only(&record, &none, name, &mut violations);
                 world.null(&record, &none, name, &mut violations);
             }
@@ -66,6 +66,7 @@ impl World<'_> {
             currency: Some("USD"),
             timezone: Some("Europe/Brussels"),
             present: None,
+            now: None,
         };
         write(self.mapping, body, mode, &writing)
     }
@@ -188,7 +189,10 @@ impl World<'_> {
     /// Every path that a field may write.
     fn targets(&self, field: &Field, into: &mut Vec<Path>) {
         match &field.rule {
-            Rule::Value(rule) => into.extend(rule.targets().into_iter().cloned()),
+            Rule::Value(rule) => {
+                into.extend(rule.targets().into_iter().cloned());
+                into.extend(rule.clear.clone());
+            }
             Rule::Object(fields) => fields.iter().for_each(|field| self.targets(field, into)),
             Rule::Places { places, .. } => {
                 places.iter().flat_map(|place| &place.fields).for_each(|field| self.targets(field, into));
@@ -363,6 +367,7 @@ fn merged(record: &Value, change: &Value) -> Value {
 fn value(rule: &ValueRule, kind: &UnifiedType, chance: &mut Chance) -> Option<Value> {
     match &rule.source {
         Source::Constant(text) => Some(Value::from(text.as_str())),
+        Source::Join { .. } if !rule.codec.is_text() => coded(&rule.codec, None, chance),
         Source::Join { parts, with, .. } => {
             let words: Vec<String> = (0..parts.len()).map(|_| chance.word()).collect();
             Some(Value::from(words.join(with)))
@@ -424,6 +429,7 @@ fn coded(codec: &Codec, options: Option<&[String]>, chance: &mut Chance) -> Opti
             let count = chance.below(4);
             Value::from((0..count).map(|_| chance.word()).collect::<Vec<_>>())
         }
+        Kind::Duration { .. } => Value::from(chance.below(400_000)),
         Kind::Country { .. } => Value::from(*chance.pick(&["BE", "JP", "US"])?),
     })
 }
@@ -471,7 +477,13 @@ fn custom_value(custom: &Custom, definitions: &FieldDefinitions, chance: &mut Ch
             FieldKind::Multiselect => Value::Array(vec![option(chance)]),
             _ => json!(chance.text()),
         };
-        made.push(json!({"id": field.id, "value": value}));
+        made.push(match (custom.named, value) {
+            // Where fields are told by name, their values are text.
+            (true, Value::String(text)) => json!({"name": field.id, "value": text}),
+            (true, Value::Array(items)) => json!({"name": field.id, "value": items.first()}),
+            (true, value) => json!({"name": field.id, "value": value.to_string()}),
+            (false, value) => json!({"id": field.id, "value": value}),
+        });
     }
     Value::Array(made)
 }
@@ -537,10 +549,16 @@ mod tests {
     #[test]
     fn the_laws_hold_for_every_shipped_mapping() {
         for connector in ["hubspot", "pipedrive"] {
-            for resource in ["contacts", "companies", "opportunities", "users", "pipelines"] {
+            for resource in
+                ["contacts", "companies", "opportunities", "users", "pipelines", "leads", "notes", "lists"]
+            {
                 laws_hold(connector, resource, 1, 60);
             }
         }
+        for resource in ["list-members", "custom-object-schemas", "custom-objects"] {
+            laws_hold("hubspot", resource, 1, 60);
+        }
+        laws_hold("pipedrive", "activities", 1, 60);
     }
 
     proptest! {

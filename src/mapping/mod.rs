@@ -84,4 +84,6 @@ pub struct Writing<'a> {
     pub timezone: Option<&'a str>,
     /// What the record holds now, of the fields that [`Written::needs`] named.
     pub present: Option<&'a serde_json::Map<String, serde_json::Value>>,
+    /// The time of the call, for what a mapping's `defaults` give a new record; without it they give nothing.
+    pub now: Option<jiff::Timestamp>,
 }

@@ -410,7 +410,10 @@ impl<'a> Visit<'a> for Mapper<'a, '_> {
         self.mapping.tree.fill(scanner, &mut self.found)?;
         let mut id = self.id();
         if let Some(extras) = reading.extras
-            && let Some(grafts) = id.as_ref().and_then(|id| extras.get(id))
+            && let Some(grafts) = id
+                .as_deref()
+                .and_then(|id| id.strip_prefix(self.mapping.id_prefix()))
+                .and_then(|id| extras.get(id))
         {
             for (path, raw) in grafts {
                 let graft =

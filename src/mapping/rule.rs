@@ -20,12 +20,32 @@ pub struct Mapping {
     pub(super) fields: Vec<Field>,
     pub(super) id: Option<ValueRule>,
     pub(super) custom: Option<Custom>,
+    /// What a create is given where the body says nothing.
+    pub(super) defaults: Vec<Given>,
     /// What clears a value.
     pub(super) null_as: Value,
     /// How many kinds of list elements are read, each with a tree of its own.
     pub(super) lists: usize,
     /// Fields that the contract has and the file has no rule for: name, and whether replies must have it as null.
     pub(super) unmapped: Vec<(String, bool)>,
+}
+
+/// What a create is given at a path where the body says nothing, because the CRM insists on it.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub path: Path,
+    pub value: GivenValue,
+    /// Why, for the warning.
+    pub why: String,
+}
+
+/// A value that the body does not name.
+#[derive(Debug)]
+pub(super) enum GivenValue {
+    /// The time of the call, as the codec spells it.
+    Now(Codec),
+    /// Always this.
+    Fixed(Value),
 }
 
 /// What stands in a reply when there is no value.
@@ -49,6 +69,8 @@ pub(super) struct Field {
     pub required: bool,
     pub read_only: bool,
     pub write_only: bool,
+    /// Whether it is written only when the record is made.
+    pub create_only: bool,
     pub lossy: Option<String>,
     /// The field through which it is written instead.
     pub part_of: Option<String>,
@@ -82,6 +104,8 @@ pub(super) struct ValueRule {
     /// The association that is written instead of a property.
     pub link: Option<String>,
     pub null_as: Option<Value>,
+    /// What is cleared in place of the target.
+    pub clear: Option<Path>,
     pub currency: Option<(Slot, Path)>,
     /// The unified fields whose texts make this one when a body has only those, and what stands between them.
     pub parts: Option<(Vec<String>, String)>,
@@ -175,6 +199,16 @@ impl Mapping {
         }
     }
 
+    /// What stands before the CRM's own id in a record's unified id; often nothing.
+    pub fn id_prefix(&self) -> &str {
+        self.id.as_ref().map_or("", |id| id.codec.prefix())
+    }
+
+    /// The unified field that holds the CRM's left-over keys, where one does: `custom_fields`, or another.
+    pub fn custom_field(&self) -> Option<&str> {
+        self.custom.as_ref().map(|custom| custom.field.as_str())
+    }
+
     /// The downstream keys that are read right below a path such as `properties`: what must be asked for. With a
     /// field mask only those that the wanted fields need. Sorted, without doubles, without the left-over keys of
     /// custom fields.
@@ -206,7 +240,9 @@ impl Mapping {
 
     /// Whether custom fields are read from the left-over keys right below a path.
     pub fn reads_rest_below(&self, prefix: &str, fields: Option<&FieldMask>) -> bool {
-        let wanted = fields.is_none_or(|mask| mask.is_all() || mask.below("custom_fields").is_some());
+        let wanted = fields.is_none_or(|mask| {
+            mask.is_all() || self.custom_field().is_some_and(|field| mask.below(field).is_some())
+        });
         wanted
             && self
                 .custom
@@ -220,7 +256,7 @@ impl Mapping {
         describe(&self.fields, "", &mut rules);
         if let Some(custom) = &self.custom {
             rules.push(RuleInfo {
-                field: "custom_fields".to_owned(),
+                field: custom.field.clone(),
                 paths: vec![custom.base.join(&Path { steps: vec![Step::Rest] }).to_string()],
                 read: true,
                 write: !custom.read_only,

@@ -90,12 +90,14 @@ fn may_hold(body: &[u8], path: &str, text: &str) -> bool {
 ///
 /// # Errors
 /// The catalogue row of a failure.
-pub fn list(connector: &Connector, outcome: Outcome) -> Result<Option<Reply>> {
-    let reply = outcome.map_err(|failure| no_reply(connector, &failure, Stake::Read))?;
+pub fn list(connector: &Connector, call: &Call, outcome: Outcome) -> Result<Option<Reply>> {
+    // What the list lives in is a record too.
+    let stake = if call.parent.is_some() { Stake::Record } else { Stake::Read };
+    let reply = outcome.map_err(|failure| no_reply(connector, &failure, stake))?;
     match meaning(connector, &reply) {
         Meaning::Success => Ok(Some(reply)),
         Meaning::Empty => Ok(None),
-        meaning => Err(refused(connector, &reply, meaning, Stake::Read)),
+        meaning => Err(refused(connector, &reply, meaning, stake)),
     }
 }
 

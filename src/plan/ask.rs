@@ -18,7 +18,7 @@ pub struct Asked {
 }
 
 /// Properties of one request.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Part {
     /// Their names.
     pub names: Vec<String>,
@@ -65,14 +65,33 @@ impl Asked {
     }
 }
 
-/// What to ask for in a call: what is known for all fields, or what these few need.
-pub fn properties(ground: &Ground, resource: &ResourcePlan, fields: Option<&FieldMask>) -> Arc<Asked> {
-    match &ground.asked {
+/// What to ask for in a call: what is known for all fields, or what these few need. `also` is a path whose property is
+/// needed whatever fields are wanted.
+pub fn properties(
+    ground: &Ground,
+    resource: &ResourcePlan,
+    fields: Option<&FieldMask>,
+    also: Option<&str>,
+) -> Arc<Asked> {
+    let asked = match &ground.asked {
         Some(asked) if fields.is_none_or(FieldMask::is_all) => asked.clone(),
         _ => {
             let limit = ground.connector.manifest.url_limit_bytes;
             Arc::new(Asked::new(resource, ground.definitions.as_deref(), fields, limit))
         }
+    };
+    let prefix = resource.spec.ask_below.as_deref();
+    let also = prefix.zip(also).and_then(|(prefix, path)| path.strip_prefix(prefix)?.strip_prefix('.'));
+    match also {
+        Some(name) if !asked.parts.iter().any(|part| part.names.iter().any(|known| known == name)) => {
+            let mut parts = asked.parts.clone();
+            if let Some(part) = parts.first_mut() {
+                part.names.insert(0, name.to_owned());
+                part.text = part.names.join(",");
+            }
+            Arc::new(Asked { parts })
+        }
+        _ => asked,
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Ground {
     pub definitions: Option<Arc<FieldDefinitions>>,
     /// What is asked for by name to read all fields, where it is known.
     pub asked: Option<Arc<Asked>>,
+    /// The time of the call.
+    pub now: jiff::Timestamp,
     /// Signs cursors.
     pub cursor_key: cursor::Key,
 }

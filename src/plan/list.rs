@@ -98,10 +98,15 @@ impl List {
         };
         let mut list = List {
             position: token.position.clone(),
+            asked: ask::properties(
+                ground,
+                resource,
+                call.query.fields.as_ref(),
+                key_path(call, resource, &way),
+            ),
             way,
             token,
             binding,
-            asked: ask::properties(ground, resource, call.query.fields.as_ref()),
             limit: usize::from(call.query.limit),
             consumed: 0,
             pages: 0,
@@ -163,6 +168,7 @@ impl List {
             clauses.extend(asked.clauses);
             order = Some((asked.sort, asked.descending));
         }
+        let order = order.or_else(|| plan.spec.order.clone().map(|by| (by, false)));
         let directions = &plan.spec.directions;
         let clauses = match &plan.spec.clause_join {
             Some(join) => {
@@ -222,7 +228,7 @@ impl List {
         let plan = self.plan(resource)?;
         let mut replies = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
-            match classify::list(&ground.connector, outcome)? {
+            match classify::list(&ground.connector, call, outcome)? {
                 Some(reply) => replies.push(reply),
                 None => return self.finish(call, ground, None),
             }
@@ -292,7 +298,7 @@ impl List {
         self.keep_raw(&outcomes);
         let replies: Vec<Option<Reply>> = outcomes
             .into_iter()
-            .map(|outcome| classify::list(&ground.connector, outcome))
+            .map(|outcome| classify::list(&ground.connector, call, outcome))
             .collect::<Result<_>>()?;
         fetched.hydrated = Some(replies.into_iter().flatten().collect());
         self.enrich(fetched, call, ground)
@@ -365,7 +371,7 @@ impl List {
                     records: seen,
                     taken,
                     captured: Some(&captured),
-                    next: plan.next,
+                    next: &plan.next,
                     headers: &reply.headers,
                 },
             ),
@@ -456,6 +462,12 @@ fn names_records(plan: &ListPlan, body: &[u8]) -> bool {
     let path = plan.spec.records.as_deref().unwrap_or_default();
     let key = path.rsplit('.').next().unwrap_or(path);
     memchr::memmem::find(body, format!("\"{key}\"").as_bytes()).is_some()
+}
+
+/// Where a record has the value that the list is sorted by.
+fn key_path<'a>(call: &Call, resource: &'a ResourcePlan, way: &Way) -> Option<&'a str> {
+    let sort = call.query.sort.as_ref()?;
+    resource.list.get(way.index)?.sorts.get(&sort.by)?.path.as_deref()
 }
 
 /// Adds a record that has been mapped already.

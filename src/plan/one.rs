@@ -34,7 +34,7 @@ impl One {
         let resource = ground.resource(call)?;
         let plan = resource.one.as_ref().ok_or_else(|| Error::internal("no way to read one"))?;
         let mut requests = Vec::new();
-        for part in &ask::properties(ground, resource, call.query.fields.as_ref()).parts {
+        for part in &ask::properties(ground, resource, call.query.fields.as_ref(), None).parts {
             let names = |name: &str| match name {
                 "id" => call.id.clone().map(Value::from),
                 "parent" => call.parent.clone().map(Value::from),

@@ -67,8 +67,8 @@ pub struct Seen<'a> {
     pub taken: usize,
     /// What the reply says about the next page.
     pub captured: Option<&'a Captured<'a>>,
-    /// Which capture that is.
-    pub next: Option<usize>,
+    /// Which captures that are.
+    pub next: &'a [usize],
     /// The reply's headers.
     pub headers: &'a HeaderMap,
 }
@@ -77,7 +77,8 @@ pub struct Seen<'a> {
 pub fn advance(paging: &Paging, window: &Window, seen: &Seen<'_>) -> Option<Position> {
     let done = window.skip + seen.taken;
     let cut = done < seen.records;
-    let said = || seen.captured.zip(seen.next).and_then(|(captured, index)| captured.as_text(index));
+    let said =
+        || seen.captured.and_then(|captured| seen.next.iter().find_map(|index| captured.as_text(*index)));
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     match paging {
         Paging::Cursor { .. } | Paging::NextUrl { .. } if cut => {
@@ -109,10 +110,10 @@ pub fn advance(paging: &Paging, window: &Window, seen: &Seen<'_>) -> Option<Posi
             let next = Some(Position::Offset(window.offset.unwrap_or(0) + seen.taken as u64));
             let more = cut
                 || seen.records > 0
-                    && match more {
-                        Some(_) => matches!(said().as_deref(), Some("true" | "1")),
-                        None if size.heeded => seen.records >= window.size,
-                        None => true,
+                    && match more.as_slice() {
+                        [_, ..] => matches!(said().as_deref(), Some("true" | "1")),
+                        [] if size.heeded => seen.records >= window.size,
+                        [] => true,
                     };
             next.filter(|_| more)
         }
@@ -164,12 +165,12 @@ mod tests {
         let first = window(&paging, &Position::Start, 20);
         assert_eq!((first.size, first.skip), (50, 0));
         let headers = HeaderMap::new();
-        let seen = Seen { records: 50, taken: 20, captured: None, next: None, headers: &headers };
+        let seen = Seen { records: 50, taken: 20, captured: None, next: &[], headers: &headers };
         let next = advance(&paging, &first, &seen).unwrap();
         assert_eq!(next, Position::Token { at: None, skip: 20, size: 50 });
         let second = window(&paging, &next, 20);
         assert_eq!((second.size, second.skip), (50, 20));
-        let seen = Seen { records: 50, taken: 20, captured: None, next: None, headers: &headers };
+        let seen = Seen { records: 50, taken: 20, captured: None, next: &[], headers: &headers };
         assert_eq!(advance(&paging, &second, &seen), Some(Position::Token { at: None, skip: 40, size: 50 }));
     }
 
@@ -179,9 +180,9 @@ mod tests {
         let paging = Paging::Page { first: 1, last: None, size };
         let first = window(&paging, &Position::Start, 100);
         let headers = HeaderMap::new();
-        let seen = Seen { records: 15, taken: 15, captured: None, next: None, headers: &headers };
+        let seen = Seen { records: 15, taken: 15, captured: None, next: &[], headers: &headers };
         assert_eq!(advance(&paging, &first, &seen), Some(Position::Page { page: 2, size: 100, skip: 0 }));
-        let seen = Seen { records: 0, taken: 0, captured: None, next: None, headers: &headers };
+        let seen = Seen { records: 0, taken: 0, captured: None, next: &[], headers: &headers };
         assert_eq!(advance(&paging, &first, &seen), None);
     }
 
@@ -190,9 +191,9 @@ mod tests {
         let paging = Paging::Whole;
         let headers = HeaderMap::new();
         let at = Position::Offset(40);
-        let seen = Seen { records: 45, taken: 5, captured: None, next: None, headers: &headers };
+        let seen = Seen { records: 45, taken: 5, captured: None, next: &[], headers: &headers };
         assert_eq!(advance(&paging, &window(&paging, &at, 20), &seen), None);
-        let seen = Seen { records: 65, taken: 20, captured: None, next: None, headers: &headers };
+        let seen = Seen { records: 65, taken: 20, captured: None, next: &[], headers: &headers };
         assert_eq!(advance(&paging, &window(&paging, &at, 20), &seen), Some(Position::Offset(60)));
     }
 }

@@ -114,6 +114,7 @@ fn apply(
         currency: ground.setting("currency"),
         timezone: ground.setting("timezone"),
         present: None,
+        now: None,
     };
     let wire = match (&plan.codec, spec.values.get(&words)) {
         (_, Some(wire)) => wire.clone(),

@@ -78,6 +78,7 @@ impl Write {
                 currency: ground.setting("currency"),
                 timezone: ground.setting("timezone"),
                 present,
+                now: Some(ground.now),
             };
             let written = write(&resource.mapping, &self.unified, mode, &writing);
             if let (false, Some(one)) = (written.needs.is_empty(), &resource.one) {
@@ -113,7 +114,7 @@ impl Write {
         ground: &Ground,
     ) -> Result<Step> {
         let mask = FieldMask::parse(&format!("id,{}", needs.join(",")));
-        let asked = ask::properties(ground, ground.resource(call)?, Some(&mask));
+        let asked = ask::properties(ground, ground.resource(call)?, Some(&mask), None);
         let properties = asked.parts.first().map(|part| part.text.as_str()).filter(|text| !text.is_empty());
         let request = ground.request(one, &|name: &str| match name {
             "id" => call.id.clone().map(Value::from),

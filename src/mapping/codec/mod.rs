@@ -3,6 +3,7 @@
 //! A codec is named in a rule's `as:`, with the wire's form behind a slash: `datetime/epoch_ms`, `number/text`.
 
 mod country;
+mod duration;
 mod number;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub(super) enum Kind {
     Words { table: Table, spelling: Spelling },
     List { separator: String },
     Country { form: country::Form },
+    Duration { form: duration::Form, minutes: bool },
 }
 
 /// What a codec makes on the unified side.
@@ -69,9 +71,9 @@ pub(super) struct Around<'a> {
 }
 
 /// The codecs and wire forms by name, for messages and the language reference.
-pub(super) const NAMES: [&str; 18] = [
+pub(super) const NAMES: [&str; 19] = [
     "text", "upper", "lower", "html", "json", "numeral", "integer", "number", "ratio", "money", "boolean",
-    "id", "date", "datetime", "words", "list", "country", "currency",
+    "id", "date", "datetime", "words", "list", "country", "currency", "duration",
 ];
 
 impl Codec {
@@ -166,6 +168,11 @@ impl Codec {
                 Kind::Words { table, spelling }
             }
             "list" => Kind::List { separator: ";".to_owned() },
+            "duration" => {
+                known = &["clock", "ms", "minutes"];
+                let form = if has("ms") { duration::Form::Milliseconds } else { duration::Form::Clock };
+                Kind::Duration { form, minutes: has("minutes") }
+            }
             "country" => {
                 known = &["alpha2", "alpha3", "name"];
                 let form = match () {
@@ -194,6 +201,19 @@ impl Codec {
         Codec { kind: Kind::Text }
     }
 
+    /// What stands before an id on the unified side.
+    pub(super) fn prefix(&self) -> &str {
+        match &self.kind {
+            Kind::Id { prefix, .. } => prefix,
+            _ => "",
+        }
+    }
+
+    /// Whether values pass as the text they are.
+    pub(super) fn is_text(&self) -> bool {
+        self.kind == Kind::Text
+    }
+
     pub(super) fn makes(&self) -> Makes {
         match &self.kind {
             Kind::Text | Kind::Upper | Kind::Lower | Kind::Html | Kind::Id { .. } | Kind::Words { .. } => {
@@ -201,7 +221,7 @@ impl Codec {
             }
             Kind::Numeral => Makes::Text,
             Kind::Country { .. } => Makes::Text,
-            Kind::Integer { .. } | Kind::Money { .. } => Makes::Integer,
+            Kind::Integer { .. } | Kind::Money { .. } | Kind::Duration { .. } => Makes::Integer,
             Kind::Number { .. } => Makes::Number,
             Kind::Boolean { .. } => Makes::Boolean,
             Kind::Date { .. } => Makes::Date,
@@ -216,6 +236,7 @@ impl Codec {
         match &self.kind {
             Kind::Html => Some("formatting does not survive as plain text"),
             Kind::Country { .. } => Some("a country's spelling is not kept"),
+            Kind::Duration { minutes: true, .. } => Some("seconds are not kept"),
             Kind::Upper | Kind::Lower => None,
             _ => None,
         }
@@ -244,6 +265,7 @@ impl Codec {
             Kind::Html => text::read_html(raw, out),
             Kind::List { separator } => text::read_list(raw, separator, out),
             Kind::Country { .. } => country::read(raw, out),
+            Kind::Duration { form, minutes } => duration::read(raw, *form, *minutes, out),
             Kind::Json if raw == "null" => Ok(false),
             Kind::Json => {
                 out.extend_from_slice(raw.as_bytes());
@@ -281,6 +303,7 @@ impl Codec {
             Kind::Words { table, spelling } => plain(text::write_word(value, table, *spelling)),
             Kind::List { separator } => plain(text::write_list(value, separator)),
             Kind::Country { form } => plain(country::write(value, *form)),
+            Kind::Duration { form, minutes } => plain(duration::write(value, *form, *minutes)),
         }
     }
 

@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use super::codec::{Codec, Makes};
 use super::custom::Custom;
 use super::document::{Document, escape};
 use super::fault::{Fault, nearest};
 use super::path::Path;
 use super::plan::Tree;
-use super::rule::{Absent, Each, Field, Item, Mapping, Place, Rule, Spread, ValueRule};
+use super::rule::{Absent, Each, Field, Given, GivenValue, Item, Mapping, Place, Rule, Spread, ValueRule};
 use super::schema::{UnifiedField, UnifiedSchema, UnifiedType};
 
 /// The JSON Schema of mapping files, for editors and for the structural check.
@@ -93,10 +94,15 @@ impl Compiler<'_> {
         let root = self.document.value();
         let text = |key: &str| root.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut tree = Tree::default();
+        let held = root.pointer("/custom_fields/field").and_then(Value::as_str).unwrap_or("custom_fields");
         let empty = Map::new();
         let given = root.get("fields").and_then(Value::as_object).unwrap_or(&empty);
         for name in given.keys() {
-            if schema.field(name).is_none() || name == "custom_fields" || ELSEWHERE.contains(&name.as_str()) {
+            if schema.field(name).is_none()
+                || name == "custom_fields"
+                || name == held
+                || ELSEWHERE.contains(&name.as_str())
+            {
                 let hint = nearest(name, schema.fields.iter().map(|field| field.name.as_str()))
                     .filter(|meant| meant != name)
                     .map(|meant| format!("; did you mean `{meant}`?"))
@@ -119,14 +125,16 @@ impl Compiler<'_> {
                     let within = Within { pointer: &pointer, field, read_only, write_only: false };
                     fields.extend(self.field(rule, within, &mut tree));
                 }
-                None if field.name == "custom_fields" || ELSEWHERE.contains(&field.name.as_str()) => {}
+                None if field.name == "custom_fields"
+                    || field.name == held
+                    || ELSEWHERE.contains(&field.name.as_str()) => {}
                 None => unmapped.push((field.name.clone(), always)),
             }
         }
         let null_as = root.get("null_as").cloned().unwrap_or(Value::Null);
-        let custom = root.get("custom_fields").and_then(|rule| match schema.field("custom_fields") {
+        let custom = root.get("custom_fields").and_then(|rule| match schema.field(held) {
             Some(field) => {
-                let custom = Custom::compile(rule, &null_as, &mut tree);
+                let custom = Custom::compile(rule, field, &null_as, &mut tree);
                 match custom {
                     Ok(custom) => {
                         fields.push(Field {
@@ -137,6 +145,7 @@ impl Compiler<'_> {
                             required: false,
                             read_only: custom.read_only,
                             write_only: false,
+                            create_only: false,
                             lossy: None,
                             part_of: None,
                         });
@@ -149,10 +158,11 @@ impl Compiler<'_> {
                 }
             }
             None => {
-                self.fault("/custom_fields", format!("{} has no custom fields", schema.name));
+                self.fault("/custom_fields", format!("{} has no field `{held}`", schema.name));
                 None
             }
         });
+        let defaults = self.defaults(root);
         self.check_overlaps();
         self.check_parts(&mut fields);
         let id = fields
@@ -170,10 +180,35 @@ impl Compiler<'_> {
             fields,
             id,
             custom,
+            defaults,
             null_as,
             lists: self.lists,
             unmapped,
         }
+    }
+
+    /// What a create is given beside its body.
+    fn defaults(&mut self, root: &Value) -> Vec<Given> {
+        let mut made = Vec::new();
+        for (text, rule) in root.get("defaults").and_then(Value::as_object).into_iter().flatten() {
+            let pointer = format!("/defaults/{}", escape(text));
+            let Some(path) = self.path(text, &pointer) else { continue };
+            let value = match rule.get("now").and_then(Value::as_str).map(Codec::parse) {
+                Some(Ok(codec)) if codec.makes() == Makes::Datetime => GivenValue::Now(codec),
+                Some(Ok(_)) => {
+                    self.fault(&format!("{pointer}/now"), "`now` names a form of `datetime`");
+                    continue;
+                }
+                Some(Err(message)) => {
+                    self.fault(&format!("{pointer}/now"), message);
+                    continue;
+                }
+                None => GivenValue::Fixed(rule.get("value").cloned().unwrap_or(Value::Null)),
+            };
+            let why = rule.get("why").and_then(Value::as_str).unwrap_or_default().to_owned();
+            made.push(Given { path, value, why });
+        }
+        made
     }
 
     /// The id's rule once more, to name records in problems.
@@ -218,6 +253,7 @@ impl Compiler<'_> {
             required: within.field.required,
             read_only,
             write_only,
+            create_only: flag("create_only"),
             lossy,
             part_of,
         })

@@ -41,6 +41,14 @@ impl Compiler<'_> {
             let names = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
             (names, get("with").and_then(Value::as_str).unwrap_or(" ").to_owned())
         });
+        let clear = get("clear")
+            .and_then(Value::as_str)
+            .and_then(|text| self.path(text, &format!("{pointer}/clear")));
+        if let (Some(clear), Some(target)) = (&clear, &target)
+            && !clear.overlaps(target)
+        {
+            self.fault(&format!("{pointer}/clear"), "what is cleared must be what the value stands in");
+        }
         let options = match &within.field.kind {
             UnifiedType::Text { options: Some(options), .. } => {
                 let mut options = options.clone();
@@ -56,6 +64,7 @@ impl Compiler<'_> {
             target: if within.read_only || link.is_some() { None } else { target },
             link,
             null_as: get("null_as").cloned(),
+            clear,
             currency,
             parts,
         };

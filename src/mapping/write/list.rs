@@ -143,6 +143,12 @@ pub(super) fn each_to_wire(each: &Each, value: &Value, pointer: &str, output: &m
         }
         return;
     }
+    let list = list_to_wire(each, items, pointer, output);
+    output.set(&each.path, Value::Array(list));
+}
+
+/// The elements of a list as the CRM has them.
+fn list_to_wire(each: &Each, items: &[Value], pointer: &str, output: &mut Output<'_>) -> Vec<Value> {
     let mut list = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let at = format!("{pointer}/{index}");
@@ -161,7 +167,7 @@ pub(super) fn each_to_wire(each: &Each, value: &Value, pointer: &str, output: &m
             Item::Fields(fields) => list.extend(element_to_wire(each, fields, item, &at, output)),
         }
     }
-    output.set(&each.path, Value::Array(list));
+    list
 }
 
 /// A value as it stands within an otherwise empty element.
@@ -199,9 +205,19 @@ fn element_to_wire(
             output.warn(&at, "", format!("`{name}` is read-only in {}; it is not written", output.connector));
             continue;
         }
-        let Rule::Value(rule) = &field.rule else {
-            not_stored(name, value, &at, output);
-            continue;
+        let rule = match &field.rule {
+            Rule::Value(rule) => rule,
+            Rule::Each(inner) if inner.link.is_none() => {
+                if let Some(items) = elements(value, &at, output) {
+                    let list = list_to_wire(inner, items, &at, output);
+                    set(&mut element, &inner.path.steps, Value::Array(list));
+                }
+                continue;
+            }
+            _ => {
+                not_stored(name, value, &at, output);
+                continue;
+            }
         };
         if let Some(text) = rule.constant() {
             if value.as_str() != Some(text) {

@@ -14,8 +14,8 @@ use super::Writing;
 use super::codec::{Around, zone};
 use super::custom::Body;
 use super::expression::run;
-use super::path::Path;
-use super::rule::{Field, Mapping, Rule, Source, ValueRule};
+use super::path::{Path, Step};
+use super::rule::{Field, Given, GivenValue, Mapping, Rule, Source, ValueRule};
 use crate::model::{Problem, Severity};
 
 /// The most elements of one list in a body.
@@ -84,6 +84,16 @@ impl Output<'_> {
         }
     }
 
+    /// What has been set at a path of plain keys.
+    fn at(&self, path: &Path) -> Option<&Value> {
+        let mut steps = path.steps.iter();
+        let Some(Step::Key(first)) = steps.next() else { return None };
+        steps.try_fold(self.written.body.get(first)?, |at, step| match step {
+            Step::Key(key) => at.get(key),
+            _ => None,
+        })
+    }
+
     /// Notes what cannot be expressed.
     pub fn fault(&mut self, pointer: &str, path: &str, message: impl Into<String>) {
         self.note(Severity::Fault, pointer, path, message.into());
@@ -129,7 +139,33 @@ pub fn write(mapping: &Mapping, body: &Body, mode: WriteMode, writing: &Writing<
         }
     }
     compose(mapping, body, &mut output);
+    for given in &mapping.defaults {
+        give(given, &mut output);
+    }
     output.written
+}
+
+/// Gives a new record what the CRM insists on and the body does not name; never in silence.
+fn give(given: &Given, output: &mut Output<'_>) {
+    let Some(now) = output.writing.now.filter(|_| output.mode == WriteMode::Create) else { return };
+    if output.at(&given.path).is_some() {
+        return;
+    }
+    let (value, what) = match &given.value {
+        GivenValue::Fixed(value) => (value.clone(), format!("`{}`", number_free(value))),
+        GivenValue::Now(codec) => match codec.write(&Value::from(now.to_string()), output.writing) {
+            Ok(value) => (value, "the time of this call".to_owned()),
+            Err(_) => return,
+        },
+    };
+    output.set(&given.path, value);
+    let path = given.path.to_string();
+    output.warn("", &path, format!("{}; the body names none, so {what} was written", given.why));
+}
+
+/// A plain value's text, without quotes.
+fn number_free(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn field_to_wire(
@@ -145,6 +181,14 @@ fn field_to_wire(
     }
     if field.read_only {
         let message = format!("`{}` is read-only in {}; it is not written", field.name, output.connector);
+        output.warn(pointer, "", message);
+        return;
+    }
+    if field.create_only && output.mode == WriteMode::Update {
+        let message = format!(
+            "{} takes `{}` only when the record is made; it is not written",
+            output.connector, field.name
+        );
         output.warn(pointer, "", message);
         return;
     }
@@ -232,8 +276,27 @@ fn value_to_wire(
                     output.set(other, output.null_as.clone());
                 }
             }
+            // Two texts may be made of the same places; what a body says of them must then agree.
+            if matches!(rule.source, Source::Join { .. })
+                && values.iter().any(|(path, value)| output.at(path).is_some_and(|other| other != value))
+            {
+                let path = target_text(rule);
+                return output.fault(
+                    pointer,
+                    &path,
+                    "another field of the body says something else of the same value",
+                );
+            }
             for (path, value) in values {
                 output.set(&path, value);
+            }
+            // Where amount and currency are one value, neither goes without the other.
+            if let (Some((_, path)), Some(whole)) = (&rule.currency, &rule.clear)
+                && whole.overlaps(path)
+                && output.at(path).is_none()
+                && let Some(code) = currency.or(output.writing.currency)
+            {
+                output.set(path, Value::from(code));
             }
             if let Some(remark) = remark {
                 let path = target_text(rule);
@@ -260,7 +323,10 @@ fn clear(rule: &ValueRule, pointer: &str, output: &mut Output<'_>) {
         return output.fault(pointer, &path, "the value is derived from several and cannot be cleared");
     }
     let null = rule.null_as.as_ref().unwrap_or(output.null_as).clone();
-    let targets: Vec<Path> = rule.targets().into_iter().cloned().collect();
+    let targets: Vec<Path> = match &rule.clear {
+        Some(path) => vec![path.clone()],
+        None => rule.targets().into_iter().cloned().collect(),
+    };
     for path in &targets {
         output.set(path, null.clone());
     }
@@ -283,7 +349,11 @@ fn encode(
             Ok((rule.target.iter().map(|path| (path.clone(), value.clone())).collect(), remark))
         }
         Source::Join { parts, with, .. } => {
-            let text = value.as_str().ok_or("text is needed")?.trim();
+            let (text, remark) = match rule.codec.is_text() {
+                true => (value.clone(), None),
+                false => rule.codec.encode(value, around)?,
+            };
+            let text = text.as_str().ok_or("text is needed")?.trim();
             // The last parts get one word each; whatever is before them belongs to the first.
             let mut pieces: Vec<&str> = text.rsplitn(parts.len(), with.as_str()).collect();
             pieces.reverse();
@@ -296,7 +366,7 @@ fn encode(
                     None => {}
                 }
             }
-            Ok((written, None))
+            Ok((written, remark))
         }
         Source::Cases { cases, .. } => {
             let case = cases.iter().find(|case| case.value == *value).ok_or_else(|| {

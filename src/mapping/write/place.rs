@@ -46,6 +46,7 @@ fn set_in(at: &mut Value, steps: &[Step], value: Value) {
             if let Some(items) = list_of(at) {
                 let is = |item: &Value| match item.get(key) {
                     Some(Value::String(text)) => text == wanted,
+                    Some(Value::Bool(flag)) => flag.to_string() == *wanted,
                     Some(Value::Number(number)) => number_text(number) == *wanted,
                     _ => false,
                 };
@@ -53,7 +54,12 @@ fn set_in(at: &mut Value, steps: &[Step], value: Value) {
                     Some(index) => index,
                     None => {
                         let mut item = Map::new();
-                        item.insert(key.clone(), Value::from(wanted.as_str()));
+                        let wanted = match wanted.as_str() {
+                            "true" => Value::Bool(true),
+                            "false" => Value::Bool(false),
+                            text => Value::from(text),
+                        };
+                        item.insert(key.clone(), wanted);
                         items.push(Value::Object(item));
                         items.len() - 1
                     }
