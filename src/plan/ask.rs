@@ -86,7 +86,7 @@ pub fn properties(
         Some(name) if !asked.parts.iter().any(|part| part.names.iter().any(|known| known == name)) => {
             let mut parts = asked.parts.clone();
             if let Some(part) = parts.first_mut() {
-                part.names.insert(0, name.to_owned());
+                part.names.push(name.to_owned());
                 part.text = part.names.join(",");
             }
             Arc::new(Asked { parts })
