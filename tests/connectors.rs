@@ -126,12 +126,12 @@ impl Copy {
         self.0.path().join(name)
     }
 
-    /// Replaces a text that the file has once; the line (from 1) and column of `mark` in what it has become.
+    /// Replaces a text where the file has it first; the line (from 1) and column of `mark` in what it has become.
     fn plant(&self, name: &str, text: &str, with: &str, mark: &str) -> String {
         let file = self.path(name);
         let before = fs::read_to_string(&file).unwrap();
-        assert_eq!(before.matches(text).count(), 1, "{text} in {name}");
-        let after = before.replace(text, with);
+        assert!(before.contains(text), "{text} in {name}");
+        let after = before.replacen(text, with, 1);
         fs::write(&file, &after).unwrap();
         let at = after.find(with).unwrap() + with.find(mark).unwrap();
         let before = &after[..at];
