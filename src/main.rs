@@ -196,7 +196,11 @@ async fn demo(
     let store = serve::open(&settings).await?;
     let connections = SERVICES.map(|service| {
         let named = |what: &str| format!("demo-{service}-{what}");
-        DemoConnection::oauth(service, &named("refresh"), &named("client"), &named("secret"))
+        let mut connection =
+            DemoConnection::oauth(service, &named("refresh"), &named("client"), &named("secret"));
+        // Amounts whose record names no currency are in the account's own.
+        connection.settings.insert("currency".to_owned(), "USD".to_owned());
+        connection
     });
     admin::seed_demo(&store, &connectors, &connections).await?;
     let signals = serve::Signals::listen()?;
