@@ -112,7 +112,8 @@ with check("ApiException: a filter that the CRM lacks"):
     with raises(apideck.exceptions.ApiException, status=400):
         api.contacts_all(filter=ContactsFilter(first_name="x"), **who)
 with check("ServiceException: a resource without mapping"):
+    api, who = client("hubspot")
     with raises(apideck.exceptions.ServiceException, status=501):
-        api.leads_all(**who)
+        api.activities_all(**who)
 
 done()
