@@ -103,14 +103,20 @@ fn check_connector(files: &Files, folder: &Path, contract: &Value, report: &mut 
 fn try_laws(connector: &Connector, files: &Files, contract: &Value, report: &mut Report) {
     for (resource, plan) in &connector.resources {
         let Some(schema) = UnifiedSchema::from_openapi(contract, resource.schema()) else { continue };
-        report.mappings += 1;
-        let Some(file) = files.mappings.get(resource.name()) else { continue };
-        let Ok(document) = Document::parse(&file.name, &file.text) else { continue };
-        for violation in laws::check(&plan.mapping, &schema, LAW_SEED, LAW_CASES) {
-            let laws::Violation { law, field, message } = violation;
-            let fault = document
-                .fault(&format!("/fields/{field}"), format!("breaks the law `{law}`: {field}: {message}"));
-            report.faults.push(fault.to_string());
+        let sources = plan.sources.iter().map(|source| (format!("{resource}.{}", source.name), &source.plan));
+        let alone = plan.sources.is_empty().then(|| (resource.name().to_owned(), plan));
+        for (name, plan) in sources.chain(alone) {
+            report.mappings += 1;
+            let Some(file) = files.mappings.get(&name) else { continue };
+            let Ok(document) = Document::parse(&file.name, &file.text) else { continue };
+            for violation in laws::check(&plan.mapping, &schema, LAW_SEED, LAW_CASES) {
+                let laws::Violation { law, field, message } = violation;
+                let fault = document.fault(
+                    &format!("/fields/{field}"),
+                    format!("breaks the law `{law}`: {field}: {message}"),
+                );
+                report.faults.push(fault.to_string());
+            }
         }
     }
 }
@@ -367,6 +373,7 @@ fn setting(
         connection: Arc::new(connection),
         base,
         asked: None,
+        source: None,
         object,
         now: NOW.parse().map_err(|fault: jiff::Error| fault.to_string())?,
         definitions: (!case.definitions.is_empty())

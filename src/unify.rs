@@ -134,6 +134,7 @@ impl<'a> Line<'a> {
             object,
             definitions,
             asked,
+            source: None,
             now: jiff::Timestamp::now(),
             cursor_key: self.app.cursor_key.clone(),
         })

@@ -81,7 +81,23 @@ pub struct ResourcePlan {
     pub enrich: BTreeMap<String, Arc<EnrichPlan>>,
     /// Associations by name.
     pub links: BTreeMap<String, LinkPlan>,
+    /// The several objects that are this one resource; nothing else then stands here.
+    pub sources: Vec<SourcePlan>,
 }
+
+/// One of several objects that are one resource, ready.
+#[derive(Debug)]
+pub struct SourcePlan {
+    /// Its name.
+    pub name: String,
+    /// What the field that splits the resource says of its records.
+    pub is: String,
+    /// How it is read and written.
+    pub plan: ResourcePlan,
+}
+
+/// A mapping file by resource and, where the resource has several objects, the name of one.
+pub type MappingKey = (Resource, Option<String>);
 
 /// One way to list, ready.
 #[derive(Debug)]
@@ -207,7 +223,7 @@ impl Connector {
     /// in the manifest. A mapping that is none here has faults of its own. Only a connector without faults may be used; one with faults serves to find the others.
     pub fn compile(
         manifest: Manifest,
-        mut mappings: BTreeMap<Resource, Option<Arc<Mapping>>>,
+        mut mappings: BTreeMap<MappingKey, Option<Arc<Mapping>>>,
     ) -> (Connector, Vec<PointedFault>) {
         let mut faults = Faults::default();
         let base_url = faults.texts("/base_url", manifest.base_url.iter());
@@ -271,7 +287,12 @@ impl Connector {
                 let meant = meant(name, manifest.discover.keys());
                 faults.add(&format!("{at}/fields"), format!("there is no `discover` entry `{name}`{meant}"));
             }
-            let mapping = match mappings.remove(&resource) {
+            if !spec.sources.is_empty() {
+                let plan = compile_sources(&at, resource, spec, &mut mappings, &mut faults);
+                resources.extend(plan.map(|plan| (resource, plan)));
+                continue;
+            }
+            let mapping = match mappings.remove(&(resource, None)) {
                 Some(Some(mapping)) => mapping,
                 // The mapping's own faults are told already.
                 Some(None) => continue,
@@ -283,8 +304,10 @@ impl Connector {
             let plan = compile_resource(&at, resource, spec, mapping, &mut faults);
             resources.insert(resource, plan);
         }
-        for resource in mappings.keys() {
-            faults.add("/resources", format!("`{resource}` has a mapping file, but no entry here"));
+        for (resource, source) in mappings.keys() {
+            let name =
+                source.as_ref().map_or_else(|| resource.to_string(), |source| format!("{resource}.{source}"));
+            faults.add("/resources", format!("`{name}` has a mapping file, but no entry here"));
         }
         let policy = compile_policy(&manifest, &mut faults);
         (Connector { manifest, base_url, sign, headers, never, policy, discover, resources }, faults.0)
@@ -459,7 +482,66 @@ fn compile_resource(
         })
         .collect();
     let id_path = mapping.id_path().unwrap_or_else(|| "id".to_owned());
-    ResourcePlan { spec: spec.clone(), mapping, id_path, list, one, create, update, delete, enrich, links }
+    let sources = Vec::new();
+    let spec = spec.clone();
+    ResourcePlan { spec, mapping, id_path, list, one, create, update, delete, enrich, links, sources }
+}
+
+/// A resource that is several objects of the CRM.
+fn compile_sources(
+    at: &str,
+    resource: Resource,
+    spec: &ResourceSpec,
+    mappings: &mut BTreeMap<MappingKey, Option<Arc<Mapping>>>,
+    faults: &mut Faults,
+) -> Option<ResourcePlan> {
+    let own = ResourceSpec { sources: Vec::new(), ..spec.clone() };
+    if Verb::ALL.into_iter().any(|verb| own.can(verb)) {
+        faults.add(at, "a resource of several `sources` has no calls of its own");
+    }
+    if spec.split_by.is_none() {
+        faults.add(at, "`split_by` is missing: the field that tells the sources apart");
+    }
+    let mut sources: Vec<SourcePlan> = Vec::new();
+    for (index, source) in spec.sources.iter().enumerate() {
+        let at = format!("{at}/sources/{index}");
+        let name = &source.name;
+        let mapping = match mappings.remove(&(resource, Some(name.clone()))) {
+            Some(Some(mapping)) => mapping,
+            Some(None) => continue,
+            None => {
+                faults.add(&at, format!("there is no mapping file for `{resource}.{name}`"));
+                continue;
+            }
+        };
+        let prefix = mapping.id_prefix().to_owned();
+        if prefix.is_empty() || sources.iter().any(|known| prefix.starts_with(known.plan.mapping.id_prefix()))
+        {
+            faults.add(&at, "the `id` of its mapping needs a `prefix` of its own");
+        }
+        let plan = compile_resource(&format!("{at}/resource"), resource, &source.resource, mapping, faults);
+        for (number, way) in plan.list.iter().enumerate() {
+            if !way.sorts.is_empty() && way.keyset.is_none() {
+                let at = format!("{at}/resource/list/{number}/sorts");
+                faults.add(&at, "lists of several sources are merged in order only by keyset paging");
+            }
+        }
+        sources.push(SourcePlan { name: name.clone(), is: source.is.clone(), plan });
+    }
+    let mapping = sources.first().map(|source| source.plan.mapping.clone())?;
+    Some(ResourcePlan {
+        id_path: "id".to_owned(),
+        spec: spec.clone(),
+        mapping,
+        list: Vec::new(),
+        one: None,
+        create: None,
+        update: None,
+        delete: None,
+        enrich: BTreeMap::new(),
+        links: BTreeMap::new(),
+        sources,
+    })
 }
 
 fn compile_list(

@@ -10,11 +10,20 @@ pub fn check(connector: &Connector) -> Vec<PointedFault> {
     let mut faults = Vec::new();
     for (resource, plan) in &connector.resources {
         let at = format!("/resources/{resource}");
-        links(&at, plan, &mut faults);
-        enrichments(&at, plan, &mut faults);
-        sides(&at, plan, &mut faults);
+        if plan.sources.is_empty() {
+            agree(&at, plan, &mut faults);
+        }
+        for (index, source) in plan.sources.iter().enumerate() {
+            agree(&format!("{at}/sources/{index}/resource"), &source.plan, &mut faults);
+        }
     }
     faults
+}
+
+fn agree(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
+    links(at, plan, faults);
+    enrichments(at, plan, faults);
+    sides(at, plan, faults);
 }
 
 /// Every filter and sort of a manifest that the contract does not have; of a manifest as it is written, whatever else is
@@ -24,7 +33,15 @@ pub fn names(manifest: &Value, contract: &Value) -> Vec<PointedFault> {
     let resources = manifest.get("resources").and_then(Value::as_object);
     for (name, spec) in resources.into_iter().flatten() {
         if let Some(resource) = Resource::from_name(name) {
-            names_of(&format!("/resources/{name}"), resource, spec, contract, &mut faults);
+            let at = format!("/resources/{name}");
+            names_of(&at, resource, spec, contract, &mut faults);
+            let sources = spec.get("sources").and_then(Value::as_array);
+            for (index, source) in sources.into_iter().flatten().enumerate() {
+                if let Some(spec) = source.get("resource") {
+                    let at = format!("{at}/sources/{index}/resource");
+                    names_of(&at, resource, spec, contract, &mut faults);
+                }
+            }
         }
     }
     faults

@@ -153,10 +153,13 @@ pub fn compile(files: &Files, contract: &Value) -> Result<Connector, Vec<Fault>>
     let mut faults = Vec::new();
     let mut mappings = BTreeMap::new();
     for (name, file) in &files.mappings {
+        // `activities.calls` maps one of the several objects that are activities.
+        let (name, source) =
+            name.split_once('.').map_or((name.as_str(), None), |(name, source)| (name, Some(source)));
         let resource = Resource::from_name(name);
         let compiled = mapping(files, name, file, resource, contract);
         if let Some(resource) = resource {
-            mappings.insert(resource, compiled.as_ref().ok().cloned());
+            mappings.insert((resource, source.map(str::to_owned)), compiled.as_ref().ok().cloned());
         }
         faults.extend(compiled.err().into_iter().flatten());
     }
@@ -168,7 +171,7 @@ pub fn compile(files: &Files, contract: &Value) -> Result<Connector, Vec<Fault>>
     let unknown = cross::names(document.value(), contract);
     faults.extend(unknown.into_iter().map(|(pointer, message)| document.fault(&pointer, message)));
     if let Some(manifest) = manifest {
-        mappings.retain(|resource, _| {
+        mappings.retain(|(resource, _), _| {
             let at = format!("/resources/{resource}");
             manifest.resources.contains_key(resource) || !left_out.iter().any(|left| entry(left) == at)
         });

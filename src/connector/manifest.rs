@@ -468,11 +468,33 @@ pub struct ResourceSpec {
     /// Associations that are not part of a record's body, by the name that mappings use.
     #[serde(default)]
     pub links: BTreeMap<String, Link>,
+    /// The CRM's several objects that are this one resource, in the order in which they are listed. Each has a mapping
+    /// file of its own, `<resource>.<name>.yaml`, whose `id` has a prefix of its own; nothing else stands beside them.
+    #[serde(default)]
+    pub sources: Vec<SourceSpec>,
+    /// The unified field, also a filter, that tells the sources apart, such as `type`.
+    #[serde(default)]
+    pub split_by: Option<String>,
+}
+
+/// One of several objects that are one resource.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    /// Its name, as in its mapping file's.
+    pub name: String,
+    /// What the field that splits the resource says of its records.
+    pub is: String,
+    /// What the CRM can do with it.
+    pub resource: ResourceSpec,
 }
 
 impl ResourceSpec {
     /// Whether the CRM can do that.
     pub fn can(&self, verb: Verb) -> bool {
+        if self.sources.iter().any(|source| source.resource.can(verb)) {
+            return true;
+        }
         match verb {
             Verb::List => !self.list.is_empty(),
             Verb::One => self.one.is_some(),

@@ -44,6 +44,14 @@ pub enum Position {
     /// After a record, by the value of its sort key and its id.
     #[serde(rename = "k")]
     Keyset(Keyset),
+    /// In one of several lists that are read as one: in that list, or, in the part where they are merged by a key, in all.
+    #[serde(rename = "m")]
+    Among {
+        /// The list's number.
+        source: u32,
+        /// Where in it.
+        at: Box<Position>,
+    },
 }
 
 /// How far a list ordered by a key and, among equal keys, by id has been read.

@@ -559,6 +559,9 @@ mod tests {
             laws_hold("hubspot", resource, 1, 60);
         }
         laws_hold("pipedrive", "activities", 1, 60);
+        for source in ["calls", "meetings", "tasks", "emails", "notes"] {
+            laws_hold("hubspot", &format!("activities.{source}"), 1, 60);
+        }
     }
 
     proptest! {

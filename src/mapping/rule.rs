@@ -34,6 +34,8 @@ pub struct Mapping {
 #[derive(Debug)]
 pub(super) struct Given {
     pub path: Path,
+    /// Where the body may have the same value already.
+    pub same_as: Option<Path>,
     pub value: GivenValue,
     /// Why, for the warning.
     pub why: String,

@@ -16,6 +16,7 @@ pub(super) fn openapi() -> &'static Value {
 pub(super) fn shipped(connector: &str, resource: &str) -> (Mapping, UnifiedSchema) {
     let file = format!("mappings/{connector}/{resource}.yaml");
     let document = Document::parse(&file, &std::fs::read_to_string(&file).unwrap()).unwrap();
+    let resource = resource.split('.').next().unwrap();
     let name = crate::model::Resource::from_name(resource).unwrap().schema();
     let schema = UnifiedSchema::from_openapi(openapi(), name).unwrap();
     let mapping = Mapping::compile(&document, &schema).unwrap_or_else(|faults| {

@@ -28,6 +28,8 @@ pub struct Ground {
     pub definitions: Option<Arc<FieldDefinitions>>,
     /// What is asked for by name to read all fields, where it is known.
     pub asked: Option<Arc<Asked>>,
+    /// Which of the several objects that are the call's resource, where it has several.
+    pub source: Option<usize>,
     /// The time of the call.
     pub now: jiff::Timestamp,
     /// Signs cursors.
@@ -40,10 +42,17 @@ impl Ground {
     /// # Errors
     /// If the connector has no mapping for it.
     pub fn resource(&self, call: &Call) -> Result<&ResourcePlan> {
-        self.connector
-            .resources
-            .get(&call.operation.resource)
-            .ok_or_else(|| Error::internal(format!("{} was planned without a mapping", call.operation)))
+        let none = || Error::internal(format!("{} was planned without a mapping", call.operation));
+        let resource = self.connector.resources.get(&call.operation.resource).ok_or_else(none)?;
+        match self.source {
+            Some(index) => resource.sources.get(index).map(|source| &source.plan).ok_or_else(none),
+            None => Ok(resource),
+        }
+    }
+
+    /// The same ground for one of the several objects that are the call's resource.
+    pub fn of_source(&self, index: usize, plan: &ResourcePlan, parent: Option<&str>) -> Ground {
+        Ground { source: Some(index), object: plan.object(parent), asked: None, ..self.clone() }
     }
 
     /// A setting of the connection, or a value captured when it was authorised.

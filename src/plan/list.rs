@@ -36,6 +36,30 @@ pub struct Page {
     pub next: Option<String>,
     /// The cursor of the page before.
     pub previous: Option<String>,
+    /// What this is as a part of a longer list.
+    pub part: Part,
+}
+
+/// What a page is as a part of a longer list.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Where its list goes on.
+    pub next: Option<Position>,
+    /// Key and id of every record; only of a whole downstream page.
+    pub rows: Vec<Row>,
+    /// Whether the downstream page was full.
+    pub full: bool,
+    /// Records taken, good and bad.
+    pub taken: usize,
+}
+
+/// How a list is a part of a longer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartOf {
+    /// Its records follow one another, until its keyset paging turns back to values.
+    Sequence,
+    /// One downstream page as it is, to be merged by others.
+    Merge,
 }
 
 /// The machine for a list.
@@ -55,6 +79,8 @@ pub struct List {
     warnings: Vec<Warning>,
     raw: Option<raw::Replies>,
     rate: Vec<(&'static str, String)>,
+    part_of: Option<PartOf>,
+    part: Part,
 }
 
 /// What the replies to come are.
@@ -88,14 +114,36 @@ impl List {
     /// # Errors
     /// If the connector cannot apply the filters or the sort, or the cursor is not one of this list.
     pub fn start(call: &Call, ground: &Ground) -> Result<(List, Step)> {
+        let binding = binding(call, ground);
+        let token = open(call, ground, &binding)?;
+        List::begin(call, ground, binding, token, usize::from(call.query.limit), None)
+    }
+
+    /// The machine for so many records of a longer list, from a position on.
+    ///
+    /// # Errors
+    /// If the connector cannot apply the filters or the sort.
+    pub fn part(
+        call: &Call,
+        ground: &Ground,
+        position: Position,
+        limit: usize,
+        part_of: PartOf,
+    ) -> Result<(List, Step)> {
+        let token = Token { position, trail: Vec::new(), whole: false };
+        List::begin(call, ground, binding(call, ground), token, limit, Some(part_of))
+    }
+
+    fn begin(
+        call: &Call,
+        ground: &Ground,
+        binding: Binding,
+        token: Token,
+        limit: usize,
+        part_of: Option<PartOf>,
+    ) -> Result<(List, Step)> {
         let resource = ground.resource(call)?;
         let way = way::choose(call, ground, resource)?;
-        let binding = binding(call, ground);
-        let token = match &call.query.cursor {
-            None => Token::start(),
-            Some(text) => Token::open(text, &ground.cursor_key, &binding)
-                .map_err(|fault| invalid_cursor(ground, fault))?,
-        };
         let mut list = List {
             position: token.position.clone(),
             asked: ask::properties(
@@ -107,7 +155,7 @@ impl List {
             way,
             token,
             binding,
-            limit: usize::from(call.query.limit),
+            limit,
             consumed: 0,
             pages: 0,
             stage: Stage::Page(Window::default()),
@@ -116,6 +164,8 @@ impl List {
             warnings: Vec::new(),
             raw: call.query.raw.then(raw::Replies::default),
             rate: Vec::new(),
+            part_of,
+            part: Part::default(),
         };
         let step = list.ask_page(call, ground)?;
         Ok((list, step))
@@ -151,8 +201,8 @@ impl List {
         let resource = ground.resource(call)?;
         let plan = self.plan(resource)?;
         // One record more than wanted shows where the last group of equal keys ends.
-        let ahead =
-            usize::from(matches!(plan.spec.paging, Paging::Keyset { .. }) && call.query.sort.is_some());
+        let cuts = matches!(plan.spec.paging, Paging::Keyset { .. }) && call.query.sort.is_some();
+        let ahead = usize::from(cuts && self.part_of != Some(PartOf::Merge));
         let window = paging::window(&plan.spec.paging, &self.position, self.limit - self.consumed + ahead);
         let mut clauses = self.way.clauses.clone();
         let mut order = call
@@ -331,6 +381,9 @@ impl List {
         {
             (take, keyset_next) = keyset::advance(&at, &rows, window.size, take);
         }
+        if self.part_of == Some(PartOf::Merge) {
+            take = rows.len();
+        }
         let reading = Reading {
             fields: call.query.fields.as_ref(),
             definitions: ground.definitions.as_deref(),
@@ -362,6 +415,11 @@ impl List {
         let taken = seen.saturating_sub(window.skip).min(take);
         self.consumed += taken;
         self.note_total(plan, &captured);
+        if self.part_of == Some(PartOf::Merge) {
+            self.part.full = rows.len() >= window.size;
+            self.part.rows = rows;
+            return self.finish(call, ground, None);
+        }
         let next = match plan.spec.paging {
             Paging::Keyset { .. } => keyset_next.map(Position::Keyset),
             _ => paging::advance(
@@ -377,6 +435,12 @@ impl List {
             ),
         };
         match next {
+            // As a part of a longer list, values that follow are merged with those of others.
+            Some(position @ Position::Keyset(Keyset::Values { .. }))
+                if self.part_of == Some(PartOf::Sequence) =>
+            {
+                self.finish(call, ground, Some(position))
+            }
             Some(position) if self.consumed < self.limit && self.pages < PAGES_PER_CALL => {
                 self.position = position;
                 self.ask_page(call, ground)
@@ -400,7 +464,11 @@ impl List {
             read_page(&resource.mapping, &hydrate.frame, &reply.body, &whole, &mut found)?;
         }
         for (_, id) in rows.iter().skip(reading.skip).take(reading.take) {
-            let item = found.items.iter().find(|item| item.id.is_some() && item.id == *id);
+            let prefix = resource.mapping.id_prefix();
+            let same = |item: &&Span| {
+                id.is_some() && item.id.as_deref().and_then(|id| id.strip_prefix(prefix)) == id.as_deref()
+            };
+            let item = found.items.iter().find(same);
             if let Some((item, json)) =
                 item.and_then(|item| Some((item, found.json.get(item.start..item.end)?)))
             {
@@ -428,6 +496,8 @@ impl List {
 
     fn finish(&mut self, call: &Call, ground: &Ground, next: Option<Position>) -> Result<Step> {
         let seal = |token: &Token| token.seal(&ground.cursor_key, &self.binding);
+        self.part.taken = self.consumed;
+        self.part.next = next.clone();
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(
             std::mem::take(&mut self.records.problems)
@@ -441,6 +511,7 @@ impl List {
                 next: next.map(|position| seal(&self.token.next(position))),
                 previous: self.token.previous().map(|token| seal(&token)),
                 records: std::mem::take(&mut self.records),
+                part: std::mem::take(&mut self.part),
             }),
             warnings,
             raw: self.raw.take().map(raw::Replies::into_value),
@@ -471,7 +542,7 @@ fn key_path<'a>(call: &Call, resource: &'a ResourcePlan, way: &Way) -> Option<&'
 }
 
 /// Adds a record that has been mapped already.
-fn append(records: &mut Records, json: &[u8], id: Option<String>) {
+pub(super) fn append(records: &mut Records, json: &[u8], id: Option<String>) {
     if !records.items.is_empty() {
         records.json.push(b',');
     }
@@ -489,8 +560,18 @@ fn language(plan: &ListPlan) -> Option<Language<'_>> {
     Some(Language { id_name, clause, bare_clause, ops })
 }
 
+/// The position that a call's cursor names.
+pub(super) fn open(call: &Call, ground: &Ground, binding: &Binding) -> Result<Token> {
+    match &call.query.cursor {
+        None => Ok(Token::start()),
+        Some(text) => {
+            Token::open(text, &ground.cursor_key, binding).map_err(|fault| invalid_cursor(ground, fault))
+        }
+    }
+}
+
 /// What the cursors of a list belong to: whose, which operation, which query; not how many records or fields are wanted.
-fn binding(call: &Call, ground: &Ground) -> Binding {
+pub(super) fn binding(call: &Call, ground: &Ground) -> Binding {
     let connection = &ground.connection;
     let mut filter: Vec<String> =
         call.query.filter.iter().map(|(name, value)| format!("{name}={value}")).collect();

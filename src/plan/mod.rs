@@ -7,6 +7,7 @@
 //!
 //! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
 //! [`keyset`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
+//! [`source`] and [`merged`] several objects that are one resource ·
 //! [`one`] · [`mod@write`] · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
 
 pub mod ask;
@@ -17,10 +18,12 @@ pub mod ground;
 pub mod keyset;
 pub mod links;
 pub mod list;
+pub mod merged;
 pub mod one;
 pub mod paging;
 pub mod pass_through;
 pub mod sign;
+pub mod source;
 pub mod way;
 pub mod write;
 
@@ -73,6 +76,10 @@ pub enum Plan {
     One(Box<one::One>),
     /// Creates, updates or deletes.
     Write(Box<write::Write>),
+    /// Any of these on one of the several objects that are the call's resource.
+    Source(Box<source::Source>),
+    /// Reads a page of all of them.
+    Merged(Box<merged::Merged>),
 }
 
 impl Plan {
@@ -83,12 +90,13 @@ impl Plan {
     pub fn start(call: &Call, ground: &Ground) -> Result<(Plan, Step)> {
         let operation = call.operation;
         let name = &ground.connector.manifest.name;
-        let Some(resource) = ground.connector.resources.get(&operation.resource) else {
+        if !ground.connector.resources.contains_key(&operation.resource) {
             return Err(Error::new(
                 Kind::ConnectorMappingNotFoundError,
                 format!("{name} has no mapping for {}.", operation.resource),
             ));
-        };
+        }
+        let resource = ground.resource(call)?;
         if !resource.spec.can(operation.verb) {
             let can: Vec<&str> =
                 Verb::ALL.into_iter().filter(|verb| resource.spec.can(*verb)).map(Verb::name).collect();
@@ -97,6 +105,14 @@ impl Plan {
                 format!("{name} cannot {} {}.", operation.verb, operation.resource),
             )
             .detail(serde_json::json!({ "operation": operation.to_string(), "supported": can })));
+        }
+        if !resource.sources.is_empty() {
+            return match operation.verb {
+                Verb::List => merged::Merged::start(call, ground)
+                    .map(|(plan, step)| (Plan::Merged(Box::new(plan)), step)),
+                _ => source::Source::start(call, ground)
+                    .map(|(plan, step)| (Plan::Source(Box::new(plan)), step)),
+            };
         }
         match operation.verb {
             Verb::List => {
@@ -118,6 +134,9 @@ impl Plan {
             Plan::List(plan) => plan.feed(call, ground, outcomes),
             Plan::One(plan) => plan.feed(call, ground, outcomes),
             Plan::Write(plan) => plan.feed(call, ground, outcomes),
+            // They go on with the call and the ground of their own.
+            Plan::Source(plan) => plan.feed(outcomes),
+            Plan::Merged(plan) => plan.feed(call, ground, outcomes),
         }
     }
 }

@@ -31,8 +31,10 @@ pub struct Way {
 pub fn choose(call: &Call, ground: &Ground, resource: &ResourcePlan) -> Result<Way> {
     let name = &ground.connector.manifest.name;
     let filters: Vec<&str> = call.query.filter.iter().map(|(name, _)| name.as_str()).collect();
+    let split_by = ground.source.and(ground.connector.resources.get(&call.operation.resource));
+    let split_by = split_by.and_then(|resource| resource.spec.split_by.as_deref());
     let supported: BTreeSet<&str> =
-        resource.list.iter().flat_map(|way| way.filters.keys().map(String::as_str)).collect();
+        resource.list.iter().flat_map(|way| way.filters.keys().map(String::as_str)).chain(split_by).collect();
     let unsupported: Vec<&&str> = filters.iter().filter(|filter| !supported.contains(**filter)).collect();
     if !unsupported.is_empty() {
         return Err(Error::new(

@@ -32,6 +32,11 @@ impl<'w> Account<'w> {
         reply.body["data"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Creates a record; the warnings.
+    async fn create_told(&self, path: &str, body: Value) -> Value {
+        self.ask("POST", path).body(body).send().await.ok()["meta"]["warnings"].take()
+    }
+
     async fn read(&self, path: &str) -> Value {
         self.ask("GET", path).send().await.ok()["data"].take()
     }
@@ -388,6 +393,152 @@ fn every_record_of_every_resource_comes_once() {
                         "{service} {path} {sort} limit {limit} lacks {missing}"
                     );
                 }
+            });
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[tokio::test]
+async fn five_kinds_of_activity_live_their_lives_as_one_resource_on_hubspot() {
+    let world = World::start().await;
+    let account = Account::new(&world, "hubspot", "activities").await;
+    let [contact, company, deal] = account.friends().await;
+    let kinds = [
+        (
+            "call",
+            "calls-",
+            json!({"title": "Ring", "description": "About <b> & tea", "duration_seconds": 90}),
+        ),
+        (
+            "meeting",
+            "meetings-",
+            json!({"title": "Meet", "start_datetime": "2031-05-17T09:30:00.000Z", "location": "Here", "done": false}),
+        ),
+        ("task", "tasks-", json!({"title": "Do", "description": "Things", "done": false})),
+        ("email", "emails-", json!({"title": "Write", "description": "Dear\nCharles"})),
+        ("note", "notes-", json!({"description": "Noted"})),
+    ];
+    let mut made = Vec::new();
+    for (kind, prefix, mut body) in kinds {
+        body["type"] = json!(kind);
+        for (key, value) in [("contact_id", &contact), ("company_id", &company), ("opportunity_id", &deal)] {
+            body[key] = json!(value);
+        }
+        body["activity_datetime"] = json!("2031-05-17T09:30:00.000Z");
+        let change = json!({"type": kind, "description": "Changed"});
+        let cleared = &["contact_id", "description"];
+        let id = live(account, Life { path: "activities", body, change, cleared }).await;
+        assert!(id.starts_with(prefix), "{id}");
+        let one = account.read(&format!("activities/{id}")).await;
+        assert_eq!(one["downstream_id"].as_str(), id.strip_prefix(prefix));
+        for (query, there) in [
+            (vec![("filter[type]", kind)], true),
+            (vec![("sort[by]", "updated_at"), ("sort[direction]", "desc")], true),
+            (vec![("filter[company_id]", company.as_str()), ("filter[type]", kind)], true),
+            (vec![("filter[contact_id]", contact.as_str())], false),
+        ] {
+            let page = account.list("activities", &query).await;
+            let found = page["data"].as_array().unwrap().iter().find(|record| record["id"] == json!(id));
+            assert_eq!(found, there.then_some(&one), "{query:?}");
+        }
+        let other = if kind == "call" { "note" } else { "call" };
+        let path = format!("activities/{id}");
+        let becomes = account.ask("PATCH", &path).body(json!({"type": other})).send().await;
+        becomes.fails(400, "RequestValidationError");
+        made.push(id);
+    }
+    assert_eq!(account.walk("activities", 2, &[]).await, made, "kind by kind");
+    let by_time =
+        account.walk("activities", 2, &[("sort[by]", "created_at"), ("sort[direction]", "desc")]).await;
+    assert_eq!(by_time, made.iter().rev().cloned().collect::<Vec<_>>());
+    for id in made {
+        dies(account, "activities", &id).await;
+    }
+    let told = account.create_told("activities", json!({"type": "email", "title": "x"})).await;
+    for path in ["properties.hs_timestamp", "properties.hs_email_direction"] {
+        assert!(told.to_string().contains(path), "{told:#}");
+    }
+    for body in [json!({"type": "deadline"}), json!({"type": null})] {
+        let error =
+            account.ask("POST", "activities").body(body).send().await.fails(400, "RequestValidationError");
+        assert!(error["detail"].to_string().contains("/type"), "{error:#}");
+    }
+    for path in ["activities/7134", "activities/visits-1", "activities/calls-", "activities/calls-1"] {
+        account.ask("GET", path).send().await.fails(404, "EntityNotFoundError");
+    }
+    let error = account.ask("GET", "activities").query("filter[type]", "deadline").send().await;
+    error.fails(400, "RequestValidationError");
+    world.stop().await;
+}
+
+#[test]
+fn activities_of_five_objects_come_once_and_in_order() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let world: &'static World = Box::leak(Box::new(runtime.block_on(World::start())));
+    let number = std::cell::Cell::new(0);
+    let config = Config { cases: 20, max_shrink_iters: 20, failure_persistence: None, ..Config::default() };
+    let counts = proptest::collection::vec(0_usize..60, 5);
+    let limits = prop_oneof![1_usize..12, 1_usize..=200];
+    let strategy = (counts, limits, 0_usize..3, any::<bool>(), 0_usize..4, 0_usize..40);
+    TestRunner::new(config)
+        .run(&strategy, |(counts, limit, sort, descending, inserts, ties)| {
+            number.set(number.get() + 1);
+            let name = format!("five{}", number.get());
+            runtime.block_on(async {
+                let account = Account::new(world, "hubspot", &name).await;
+                let mut old = BTreeSet::new();
+                let objects = ["calls", "meetings", "tasks", "emails", "notes"];
+                for (object, count) in objects.iter().zip(counts) {
+                    let ids = world.mock.seed_records(vendor("hubspot"), &name, object, count);
+                    old.extend(ids.into_iter().map(|id| format!("{object}-{id}")));
+                }
+                // Made in one go, so that many have the same time.
+                for number in 0..ties {
+                    let object = objects[number % 2];
+                    let fields = json!({"hs_timestamp": "2026-02-25T16:23:49Z"});
+                    let id = world.mock.insert_record(
+                        vendor("hubspot"),
+                        &name,
+                        object,
+                        fields.as_object().unwrap(),
+                    );
+                    old.insert(format!("{object}-{}", id.unwrap()));
+                }
+                let by = ["", "created_at", "updated_at"][sort];
+                let direction = if descending { "desc" } else { "asc" };
+                let query: &[(&str, &str)] = match by {
+                    "" => &[],
+                    by => &[("sort[by]", by), ("sort[direction]", direction)],
+                };
+                let mut keys = Vec::new();
+                let mut seen = BTreeSet::new();
+                let mut cursor: Option<String> = None;
+                for page in 0.. {
+                    assert!(page < 2000, "paging must end");
+                    let mut query = query.to_vec();
+                    let limit = limit.to_string();
+                    query.extend([("limit", limit.as_str()), ("fields", "id,created_at,updated_at")]);
+                    query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+                    let reply = account.list("activities", &query).await;
+                    for record in reply["data"].as_array().unwrap() {
+                        assert!(
+                            seen.insert(record["id"].as_str().unwrap().to_owned()),
+                            "{record} came twice"
+                        );
+                        keys.push(record[by].as_str().unwrap_or_default().to_owned());
+                    }
+                    cursor = reply["meta"]["cursors"]["next"].as_str().map(str::to_owned);
+                    if cursor.is_none() {
+                        break;
+                    }
+                    if page < inserts {
+                        world.mock.seed_records(vendor("hubspot"), &name, objects[page % 5], 2);
+                    }
+                }
+                assert!(old.is_subset(&seen), "{by} limit {limit} lacks {:?}", old.difference(&seen));
+                let ordered = if descending { keys.is_sorted_by(|a, b| a >= b) } else { keys.is_sorted() };
+                assert!(ordered, "{by} {direction} limit {limit}: {keys:?}");
             });
             Ok(())
         })

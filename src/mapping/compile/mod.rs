@@ -206,7 +206,9 @@ impl Compiler<'_> {
                 None => GivenValue::Fixed(rule.get("value").cloned().unwrap_or(Value::Null)),
             };
             let why = rule.get("why").and_then(Value::as_str).unwrap_or_default().to_owned();
-            made.push(Given { path, value, why });
+            let same_as = rule.get("same_as").and_then(Value::as_str);
+            let same_as = same_as.and_then(|text| self.path(text, &format!("{pointer}/same_as")));
+            made.push(Given { path, same_as, value, why });
         }
         made
     }

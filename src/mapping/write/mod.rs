@@ -151,6 +151,9 @@ fn give(given: &Given, output: &mut Output<'_>) {
     if output.at(&given.path).is_some() {
         return;
     }
+    if let Some(same) = given.same_as.as_ref().and_then(|path| output.at(path)).cloned() {
+        return output.set(&given.path, same);
+    }
     let (value, what) = match &given.value {
         GivenValue::Fixed(value) => (value.clone(), format!("`{}`", number_free(value))),
         GivenValue::Now(codec) => match codec.write(&Value::from(now.to_string()), output.writing) {
@@ -252,6 +255,13 @@ fn value_to_wire(
 ) {
     if let Some(name) = &rule.link {
         return link(name, value, pointer, output);
+    }
+    if let Some(text) = rule.constant() {
+        if value.as_str() != Some(text) && !(value.is_null() && output.mode == WriteMode::Create) {
+            let message = format!("the value is kept as `{text}`: {} has no other", output.connector);
+            output.warn(pointer, "", message);
+        }
+        return;
     }
     if value.is_null() {
         if output.mode == WriteMode::Update {
