@@ -505,14 +505,14 @@ impl List {
                 .map(|problem| Warning::from(problem).operation(call.operation.to_string())),
         );
         Ok(Step::Done(Box::new(Unified {
-            data: Data::Page(Page {
+            data: Data::Page(Box::new(Page {
                 total: self.total.filter(|_| call.query.sort.is_none() || self.way_counts(ground, call)),
                 current: seal(&self.token),
                 next: next.map(|position| seal(&self.token.next(position))),
                 previous: self.token.previous().map(|token| seal(&token)),
                 records: std::mem::take(&mut self.records),
                 part: std::mem::take(&mut self.part),
-            }),
+            })),
             warnings,
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),

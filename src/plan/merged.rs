@@ -51,7 +51,7 @@ struct Run {
     index: usize,
     /// Requests that it waits for.
     waits_for: usize,
-    page: Option<Page>,
+    page: Option<Box<Page>>,
 }
 
 impl Merged {
@@ -189,7 +189,7 @@ impl Merged {
     /// Takes a part of one list; where to go on.
     fn follow(&mut self) -> Option<(usize, Position)> {
         let run = self.runs.pop()?;
-        let Page { records, part, .. } = run.page?;
+        let Page { records, part, .. } = *run.page?;
         for item in &records.items {
             if let Some(json) = records.json.get(item.start..item.end) {
                 append(&mut self.records, json, item.id.clone());
@@ -223,7 +223,7 @@ impl Merged {
             if descending { order.reverse() } else { order }
         };
         let runs = std::mem::take(&mut self.runs);
-        let pages: Vec<(usize, Page)> =
+        let pages: Vec<(usize, Box<Page>)> =
             runs.into_iter().filter_map(|run| Some((run.index, run.page?))).collect();
         // Of a full page the records behind its last key are unknown: nothing beyond it is known to come next.
         let last = |part: &Part| part.rows.last().and_then(|(key, _)| key.clone());
@@ -281,14 +281,14 @@ impl Merged {
             at: Box::new(at),
         });
         Step::Done(Box::new(Unified {
-            data: Data::Page(Page {
+            data: Data::Page(Box::new(Page {
                 total: None,
                 current: seal(&self.token),
                 next: next.map(|position| seal(&self.token.next(position))),
                 previous: self.token.previous().map(|token| seal(&token)),
                 records: std::mem::take(&mut self.records),
                 part: Part::default(),
-            }),
+            })),
             warnings: std::mem::take(&mut self.warnings),
             raw: call.query.raw.then(|| Value::Array(std::mem::take(&mut self.raw))),
             rate: std::mem::take(&mut self.rate),

@@ -60,7 +60,7 @@ pub struct Unified {
 #[derive(Debug)]
 pub enum Data {
     /// A page.
-    Page(list::Page),
+    Page(Box<list::Page>),
     /// One record, as JSON.
     Record(Vec<u8>),
     /// The id of what was written.
