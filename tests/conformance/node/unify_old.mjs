@@ -111,7 +111,7 @@ await check("errors are told", async () => {
   await refused(422, "InvalidStateError", () => client("", { consumerId: "demo-consumer" }).contactsAll());
   await refused(404, "ConnectionNotFoundError", () => client("", { consumerId: "lonely-consumer" }).contactsAll());
   await refused(400, "UnsupportedFiltersError", () => client("pipedrive").contactsAll({ filter: { first_name: "x" } }));
-  await refused(501, "ConnectorMappingNotFoundError", () => client("hubspot").activitiesAll());
+  await refused(501, "ConnectorOperationUnsupportedError", () => client("hubspot").usersAdd({ user: { emails: [{ email: "new@example.com" }] } }));
 });
 
 done();

@@ -14,6 +14,7 @@ from apideck.model.email import Email
 from apideck.model.opportunities_filter import OpportunitiesFilter
 from apideck.model.opportunity import Opportunity
 from apideck.model.sort_direction import SortDirection
+from apideck.model.user import User
 
 from checks import GATEWAY, RECORDS, SERVICES, check, done, raises
 
@@ -111,9 +112,9 @@ with check("ApiException: a filter that the CRM lacks"):
     api, who = client("pipedrive")
     with raises(apideck.exceptions.ApiException, status=400):
         api.contacts_all(filter=ContactsFilter(first_name="x"), **who)
-with check("ServiceException: a resource without mapping"):
+with check("ServiceException: an operation that the CRM lacks"):
     api, who = client("hubspot")
     with raises(apideck.exceptions.ServiceException, status=501):
-        api.activities_all(**who)
+        api.users_add(User(emails=[Email(email="new@example.com")]), **who)
 
 done()
