@@ -349,6 +349,7 @@ fn setting(
             fields: case.fields.as_deref().map(FieldMask::parse),
             raw: case.raw,
             pass_through: case.pass_through.into_iter().collect(),
+            ..Query::default()
         },
         body: case.body,
         path: format!("/crm/{}", operation.resource),

@@ -74,6 +74,9 @@ fn parameters(document: &Value, operation: &Value) -> Result<Parameters, Error> 
         let properties = || schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         match name {
             "raw" => known.raw = true,
+            "explain" => known.explain = true,
+            "dry_run" => known.dry_run = true,
+            "format" => known.format = true,
             "limit" => known.limit = true,
             "cursor" => known.cursor = true,
             "fields" => known.fields = true,

@@ -9,6 +9,12 @@ use serde_json::{Number, Value};
 pub struct Parameters {
     /// `raw`.
     pub raw: bool,
+    /// `explain`.
+    pub explain: bool,
+    /// `dry_run`.
+    pub dry_run: bool,
+    /// `format`.
+    pub format: bool,
     /// `limit`.
     pub limit: bool,
     /// `cursor`.

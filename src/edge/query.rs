@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::contract::Parameters;
 use crate::contract::parameter::{boolean, integer};
 use crate::error::{Error, Kind};
-use crate::model::{FieldMask, Query, Sort};
+use crate::model::{FieldMask, Format, Query, Sort};
 
 /// Records on a page when the caller does not say.
 const USUAL_LIMIT: u16 = 20;
@@ -110,7 +110,7 @@ struct Reading<'a> {
     query: Query,
     sort: Sorting,
     /// One bit for each key that has been seen.
-    seen: u8,
+    seen: u16,
 }
 
 impl Reading<'_> {
@@ -138,6 +138,23 @@ impl Reading<'_> {
             "fields" if known.fields => {
                 self.once(8)?;
                 self.query.fields = fields(value)?;
+            }
+            "explain" if known.explain => {
+                self.once(128)?;
+                self.query.explain = boolean(value)?;
+            }
+            "dry_run" if known.dry_run => {
+                self.once(256)?;
+                self.query.dry_run = boolean(value)?;
+            }
+            "format" if known.format => {
+                self.once(512)?;
+                self.query.format = match value {
+                    "json" => Format::Json,
+                    "stream" => Format::Lines,
+                    "csv" => Format::Csv,
+                    _ => return Err("must be json, stream or csv".into()),
+                };
             }
             "_method" if self.posted_method => self.once(16)?,
             "_method" => return Err("is only taken with POST".into()),
@@ -195,7 +212,7 @@ impl Reading<'_> {
         }
     }
 
-    fn once(&mut self, bit: u8) -> Result<(), String> {
+    fn once(&mut self, bit: u16) -> Result<(), String> {
         if self.seen & bit != 0 {
             return Err(TWICE.into());
         }
@@ -213,6 +230,9 @@ impl Reading<'_> {
             (known.fields, "fields"),
             (known.pass_through, "pass_through[…]"),
             (known.raw, "raw"),
+            (known.explain, "explain"),
+            (known.dry_run, "dry_run"),
+            (known.format, "format"),
         ];
         let names: Vec<&str> = names.into_iter().filter_map(|(known, name)| known.then_some(name)).collect();
         format!("is unknown; this operation takes {}", names.join(", "))
@@ -324,7 +344,7 @@ mod tests {
             ("raw=1", "raw must be true or false."),
             (
                 "page=2",
-                "page is unknown; this operation takes cursor, limit, filter[…], sort[by], sort[direction], fields, pass_through[…], raw.",
+                "page is unknown; this operation takes cursor, limit, filter[…], sort[by], sort[direction], fields, pass_through[…], raw, explain, format.",
             ),
             ("filter[nme]=x", "filter[nme] is unknown; the filters are name, "),
             ("filter=x", "filter is unknown; "),
@@ -354,7 +374,7 @@ mod tests {
             check(Resource::Contacts, Verb::List, "limit=x&raw=y&z=1&sort[direction]=asc").unwrap_err();
         assert_eq!(faults.len(), 4);
         let faults = check(Resource::Contacts, Verb::Create, "limit=20").unwrap_err();
-        assert_eq!(faults, ["limit is unknown; this operation takes raw."]);
+        assert_eq!(faults, ["limit is unknown; this operation takes raw, dry_run."]);
         let faults = check(Resource::Pipelines, Verb::List, "filter[name]=x").unwrap_err();
         assert_eq!(faults, ["filter[name] is unknown: this operation has no filters."]);
     }

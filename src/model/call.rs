@@ -68,8 +68,26 @@ pub struct Query {
     pub fields: Option<FieldMask>,
     /// Whether the downstream reply is wanted beside the answer.
     pub raw: bool,
+    /// Whether the answer says where each field came from.
+    pub explain: bool,
+    /// Whether the requests of a write are wanted instead of the write.
+    pub dry_run: bool,
+    /// How a list is sent.
+    pub format: Format,
     /// Keys and values for the downstream query.
     pub pass_through: Vec<(String, String)>,
+}
+
+/// How a list is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One page in an envelope.
+    #[default]
+    Json,
+    /// All pages, one JSON record a line.
+    Lines,
+    /// All pages, one row a record.
+    Csv,
 }
 
 /// A sort of the contract.

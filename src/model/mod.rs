@@ -15,7 +15,7 @@ pub mod secret;
 pub mod warning;
 
 pub use answer::Answer;
-pub use call::{Call, Context, FieldMask, Query, Sort, Trace};
+pub use call::{Call, Context, FieldMask, Format, Query, Sort, Trace};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
 pub use downstream::{
     Attempt, Failure, LimitHeaders, Outcome, Policy, Reply, Request, ResetUnit, Safety, Sent,
