@@ -1,0 +1,173 @@
+//! What a CRM can do with one resource, and requests as templates.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Enrich, ListSpec};
+use crate::model::Verb;
+
+/// A request, as templates.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestSpec {
+    /// The method.
+    #[serde(default = "default_method")]
+    pub method: String,
+    /// The path below the base URL; placeholders are percent-encoded.
+    pub path: String,
+    /// Query parameters; one whose placeholder has no value is left out.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Headers besides the manifest's.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A JSON body.
+    #[serde(default)]
+    pub body: Option<Value>,
+    /// Whether the body is sent as a form instead.
+    #[serde(default)]
+    pub form: bool,
+}
+
+fn default_method() -> String {
+    "GET".to_owned()
+}
+
+/// What a CRM can do with one resource.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceSpec {
+    /// The pattern that this entry fills in; lists of named entries merge by name, other lists replace.
+    #[serde(default)]
+    pub like: Option<String>,
+    /// The CRM's name of the object: `{object}` in every template of the resource. `{parent}` is the id of what the
+    /// resource lives in, as the call names it.
+    #[serde(default)]
+    pub object: Option<String>,
+    /// Which discovery describes the resource's fields.
+    #[serde(default)]
+    pub fields: Option<String>,
+    /// Where in a record the keys stand that must be asked for by name, such as `properties`.
+    #[serde(default)]
+    pub ask_below: Option<String>,
+    /// Ways to list, the first that can do what a call asks.
+    #[serde(default)]
+    pub list: Vec<ListSpec>,
+    /// Reading one record.
+    #[serde(default)]
+    pub one: Option<OneSpec>,
+    /// Creating a record.
+    #[serde(default)]
+    pub create: Option<WriteSpec>,
+    /// Updating a record.
+    #[serde(default)]
+    pub update: Option<WriteSpec>,
+    /// Deleting a record.
+    #[serde(default)]
+    pub delete: Option<WriteSpec>,
+    /// Follow-up reads that complete records, by name.
+    #[serde(default)]
+    pub enrich: BTreeMap<String, Enrich>,
+    /// Associations that are not part of a record's body, by the name that mappings use.
+    #[serde(default)]
+    pub links: BTreeMap<String, Link>,
+    /// The CRM's several objects that are this one resource, in the order in which they are listed. Each has a mapping
+    /// file of its own, `<resource>.<name>.yaml`, whose `id` has a prefix of its own; nothing else stands beside them.
+    #[serde(default)]
+    pub sources: Vec<SourceSpec>,
+    /// The unified field, also a filter, that tells the sources apart, such as `type`.
+    #[serde(default)]
+    pub split_by: Option<String>,
+}
+
+/// One of several objects that are one resource.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    /// Its name, as in its mapping file's.
+    pub name: String,
+    /// What the field that splits the resource says of its records.
+    pub is: String,
+    /// What the CRM can do with it.
+    pub resource: ResourceSpec,
+}
+
+impl ResourceSpec {
+    /// Whether the CRM can do that.
+    pub fn can(&self, verb: Verb) -> bool {
+        if self.sources.iter().any(|source| source.resource.can(verb)) {
+            return true;
+        }
+        match verb {
+            Verb::List => !self.list.is_empty(),
+            Verb::One => self.one.is_some(),
+            Verb::Create => self.create.is_some(),
+            Verb::Update => self.update.is_some(),
+            Verb::Delete => self.delete.is_some(),
+        }
+    }
+}
+
+/// Reading one record. Templates take `{id}`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneSpec {
+    /// The request.
+    pub request: RequestSpec,
+    /// Where the record is; the reply itself unless said.
+    #[serde(default)]
+    pub record: Option<String>,
+    /// Follow-up reads, by name.
+    #[serde(default)]
+    pub enrich: Vec<String>,
+}
+
+/// Creating, updating or deleting a record. Templates take `{id}`, `{body}`, `{body.key}` and `{links}`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteSpec {
+    /// The request.
+    pub request: RequestSpec,
+    /// Path of the new record's id in the reply; for updates and deletes the call's id is known.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Paths that an update's body must have for the request to be worth sending, such as `properties`.
+    #[serde(default)]
+    pub skip_when_empty: Option<String>,
+}
+
+/// An association that is not part of a record's body.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Whether a record has at most one.
+    #[serde(default)]
+    pub single: bool,
+    /// What a create's `{links}` holds for one id, with `{to}`.
+    #[serde(default)]
+    pub in_create: Option<Value>,
+    /// How the present ones are read, with `{id}`.
+    pub current: LinkCurrent,
+    /// How one is added, with `{id}` and `{to}`.
+    pub add: RequestSpec,
+    /// How one is removed, with `{id}` and `{to}`.
+    pub remove: RequestSpec,
+}
+
+/// How a record's present associations are read.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkCurrent {
+    /// The request.
+    pub request: RequestSpec,
+    /// Where they are in the reply.
+    pub records: String,
+    /// Path of the other record's id.
+    pub id: String,
+    /// A path that only the one shown by a single link has; without such an entry the first is it.
+    #[serde(default)]
+    pub shown: Option<String>,
+}

@@ -1,0 +1,240 @@
+//! What becomes of a downstream page: further calls complete it, then it is mapped.
+
+use serde_json::json;
+
+use super::{Fetched, List, PAGES_PER_CALL, PartOf, Stage, append};
+use crate::connector::compile::{ListPlan, ResourcePlan};
+use crate::connector::manifest::Paging;
+use crate::cursor::{Keyset, Position};
+use crate::error::{Error, Result};
+use crate::mapping::{Extras, Plucking, Reading, Records, Span, pluck, read_page};
+use crate::model::{Call, Outcome, Reply, Request};
+use crate::normalise::classify;
+use crate::plan::enrich::Round;
+use crate::plan::ground::Ground;
+use crate::plan::keyset::Row;
+use crate::plan::paging::{Seen, Window};
+use crate::plan::{Step, extras, keyset, paging};
+
+impl List {
+    /// Takes a page: completes it by further calls where the plan has them, or maps it.
+    pub(super) fn page(
+        &mut self,
+        window: Window,
+        call: &Call,
+        ground: &Ground,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Step> {
+        self.keep_raw(&outcomes);
+        let resource = ground.resource(call)?;
+        let plan = self.plan(resource)?;
+        let mut replies = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            match classify::list(&ground.connector, call, outcome)? {
+                Some(reply) => replies.push(reply),
+                None => return self.finish(call, ground, None),
+            }
+        }
+        let mut replies = replies.into_iter();
+        let Some(reply) = replies.next() else { return Err(Error::internal("a page came without a reply")) };
+        self.rate = classify::rate(&ground.connector, &reply);
+        let mut extras = Extras::default();
+        let id_path = resource.id_path.as_str();
+        for chunk in replies {
+            extras::chunk(&mut extras, plan.spec.records.as_deref(), id_path, &chunk.body)
+                .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
+        }
+        let mut fetched = Fetched { window, reply, extras, hydrated: None, rows: Vec::new() };
+        let is_keyset = matches!(plan.spec.paging, Paging::Keyset { .. });
+        if !is_keyset && plan.hydrate.is_none() && plan.enrich.is_empty() {
+            return self.map(fetched, call, ground);
+        }
+        let id_path = plan.hydrate.as_ref().map_or(id_path, |hydrate| hydrate.spec.id.as_str());
+        let key_path = call
+            .query
+            .sort
+            .as_ref()
+            .and_then(|sort| plan.sorts.get(&sort.by))
+            .and_then(|sort| sort.path.as_deref());
+        let paths: Vec<&str> = std::iter::once(id_path).chain(key_path).collect();
+        let plucking = Plucking::compile(&paths).map_err(Error::internal)?;
+        let (rows, _) = pluck(&plan.frame, &plucking, &fetched.reply.body)
+            .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
+        fetched.rows = rows
+            .into_iter()
+            .map(|row| {
+                let mut row = row.into_iter();
+                let id = row.next().flatten();
+                (row.next().flatten(), id)
+            })
+            .collect();
+        if let Some(hydrate) = &plan.hydrate {
+            let wanted: Vec<String> = self.ids(&fetched);
+            if !wanted.is_empty() {
+                let requests = wanted
+                    .chunks(hydrate.spec.batch.max(1))
+                    .map(|ids| {
+                        ground.request(&hydrate.request, &|name: &str| (name == "ids").then(|| json!(ids)))
+                    })
+                    .collect::<Result<Vec<Request>>>()?;
+                self.stage = Stage::Hydrate(fetched);
+                return Ok(Step::Ask(requests));
+            }
+        }
+        self.enrich(fetched, call, ground)
+    }
+
+    /// The ids of the records of a page that will be taken.
+    pub(super) fn ids(&self, fetched: &Fetched) -> Vec<String> {
+        let rows = fetched.rows.iter().skip(fetched.window.skip).take(self.limit - self.consumed);
+        rows.filter_map(|(_, id)| id.clone()).collect()
+    }
+
+    pub(super) fn hydrated(
+        &mut self,
+        mut fetched: Fetched,
+        call: &Call,
+        ground: &Ground,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Step> {
+        self.keep_raw(&outcomes);
+        let replies: Vec<Option<Reply>> = outcomes
+            .into_iter()
+            .map(|outcome| classify::list(&ground.connector, call, outcome))
+            .collect::<Result<_>>()?;
+        fetched.hydrated = Some(replies.into_iter().flatten().collect());
+        self.enrich(fetched, call, ground)
+    }
+
+    pub(super) fn enrich(&mut self, fetched: Fetched, call: &Call, ground: &Ground) -> Result<Step> {
+        let resource = ground.resource(call)?;
+        let plan = self.plan(resource)?;
+        let mut round = Round::default();
+        let ids = self.ids(&fetched);
+        if !ids.is_empty() {
+            let requests = round.start(&plan.enrich, &ids, call.query.fields.as_ref(), ground)?;
+            if !requests.is_empty() {
+                self.stage = Stage::Enrich(fetched, round);
+                return Ok(Step::Ask(requests));
+            }
+        }
+        self.map(fetched, call, ground)
+    }
+
+    /// Maps a completed page and goes on, or ends.
+    pub(super) fn map(&mut self, fetched: Fetched, call: &Call, ground: &Ground) -> Result<Step> {
+        let resource = ground.resource(call)?;
+        let plan = self.plan(resource)?;
+        let Fetched { window, reply, extras, hydrated, rows } = fetched;
+        let mut take = self.limit - self.consumed;
+        let mut keyset_next = None;
+        if let Paging::Keyset { .. } = plan.spec.paging
+            && let Some(at) = self.keyset_position(call)
+        {
+            (take, keyset_next) = keyset::advance(&at, &rows, window.size, take);
+        }
+        if self.part_of == Some(PartOf::Merge) {
+            take = rows.len();
+        }
+        let reading = Reading {
+            fields: call.query.fields.as_ref(),
+            definitions: ground.definitions.as_deref(),
+            currency: ground.setting("currency"),
+            timezone: ground.setting("timezone"),
+            extras: Some(&extras).filter(|extras| !extras.is_empty()),
+            skip: window.skip,
+            take,
+        };
+        // Unified records are about as long as the CRM's: room for all of them at once.
+        self.records.json.reserve(reply.body.len());
+        let before = self.records.seen;
+        let malformed =
+            |fault: crate::mapping::Malformed| classify::malformed(&ground.connector, &fault.to_string());
+        let captured = match (&hydrated, &plan.hydrate) {
+            (Some(replies), Some(hydrate)) => {
+                self.map_hydrated(replies, hydrate, &rows, resource, &reading).map_err(malformed)?;
+                let nothing = Plucking::compile(&[]).map_err(Error::internal)?;
+                pluck(&plan.frame, &nothing, &reply.body).map_err(malformed)?.1
+            }
+            _ => read_page(&resource.mapping, &plan.frame, &reply.body, &reading, &mut self.records)
+                .map_err(malformed)?,
+        };
+        // Some CRMs say null for an empty list; a reply that lacks its place altogether is none that was asked for.
+        if !self.records.found && hydrated.is_none() && !names_records(plan, &reply.body) {
+            return Err(classify::malformed(&ground.connector, "the reply has no place for records"));
+        }
+        let seen = if hydrated.is_some() { rows.len() } else { self.records.seen - before };
+        let taken = seen.saturating_sub(window.skip).min(take);
+        self.consumed += taken;
+        self.note_total(plan, &captured);
+        if self.part_of == Some(PartOf::Merge) {
+            self.part.full = rows.len() >= window.size;
+            self.part.rows = rows;
+            return self.finish(call, ground, None);
+        }
+        let next = match plan.spec.paging {
+            Paging::Keyset { .. } => keyset_next.map(Position::Keyset),
+            _ => paging::advance(
+                &plan.spec.paging,
+                &window,
+                &Seen {
+                    records: seen,
+                    taken,
+                    captured: Some(&captured),
+                    next: &plan.next,
+                    headers: &reply.headers,
+                },
+            ),
+        };
+        match next {
+            // As a part of a longer list, values that follow are merged with those of others.
+            Some(position @ Position::Keyset(Keyset::Values { .. }))
+                if self.part_of == Some(PartOf::Sequence) =>
+            {
+                self.finish(call, ground, Some(position))
+            }
+            Some(position) if self.consumed < self.limit && self.pages < PAGES_PER_CALL => {
+                self.position = position;
+                self.ask_page(call, ground)
+            }
+            next => self.finish(call, ground, next),
+        }
+    }
+
+    /// Maps records that a second call has read, in the order in which the first one found them.
+    pub(super) fn map_hydrated(
+        &mut self,
+        replies: &[Reply],
+        hydrate: &crate::connector::compile::HydratePlan,
+        rows: &[Row],
+        resource: &ResourcePlan,
+        reading: &Reading<'_>,
+    ) -> std::result::Result<(), crate::mapping::Malformed> {
+        let mut found = Records::default();
+        for reply in replies {
+            let whole = Reading { skip: 0, take: usize::MAX, ..*reading };
+            read_page(&resource.mapping, &hydrate.frame, &reply.body, &whole, &mut found)?;
+        }
+        for (_, id) in rows.iter().skip(reading.skip).take(reading.take) {
+            let prefix = resource.mapping.id_prefix();
+            let same = |item: &&Span| {
+                id.is_some() && item.id.as_deref().and_then(|id| id.strip_prefix(prefix)) == id.as_deref()
+            };
+            let item = found.items.iter().find(same);
+            if let Some((item, json)) =
+                item.and_then(|item| Some((item, found.json.get(item.start..item.end)?)))
+            {
+                append(&mut self.records, json, item.id.clone());
+            }
+        }
+        self.records.problems.append(&mut found.problems);
+        Ok(())
+    }
+}
+
+/// Whether the last key of the records' path stands in a reply at all.
+fn names_records(plan: &ListPlan, body: &[u8]) -> bool {
+    let path = plan.spec.records.as_deref().unwrap_or_default();
+    let key = path.rsplit('.').next().unwrap_or(path);
+    memchr::memmem::find(body, format!("\"{key}\"").as_bytes()).is_some()
+}
