@@ -274,7 +274,7 @@ impl<'a> Line<'a> {
                 Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
             })
             .collect();
-        Answer { status, body, headers, downstream: self.waited, service: Some(service) }
+        Answer { status, body: body.into(), headers, downstream: self.waited, service: Some(service) }
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// From the end of the headers to the end of the body.
     pub body: Duration,
+    /// How long a caller may take nothing of a reply that is sent piece by piece.
+    pub write: Duration,
     /// How long a stopping gateway waits for calls at work.
     pub drain: Duration,
     /// Connecting to a CRM.
@@ -125,6 +127,7 @@ impl Settings {
                 header: Duration::from_secs(10),
                 idle: Duration::from_secs(75),
                 body: Duration::from_secs(30),
+                write: Duration::from_secs(60),
                 drain: Duration::from_secs(30),
                 downstream_connect: Duration::from_secs(5),
                 downstream_total: Duration::from_secs(30),

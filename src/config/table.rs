@@ -212,6 +212,14 @@ pub const TABLE: &[Row] = &[
         set: |settings, _, given| time(given).map(|v| settings.timeouts.body = v),
     },
     Row {
+        key: "timeouts.write_ms",
+        unit: "milliseconds",
+        default: "60000",
+        example: "120000",
+        about: "How long a caller may take nothing of a streamed list; then its connection is cut.",
+        set: |settings, _, given| time(given).map(|v| settings.timeouts.write = v),
+    },
+    Row {
         key: "timeouts.drain_ms",
         unit: "milliseconds",
         default: "30000",

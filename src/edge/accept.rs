@@ -6,9 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -223,8 +220,8 @@ impl<H: Handler> Connection<H> {
             let busy = activity.request();
             let server = Arc::clone(&self.server);
             async move {
-                let response: Response<Full<Bytes>> = server.respond(request, peer).await;
-                drop(busy);
+                let mut response = server.respond(request, peer).await;
+                response.body_mut().keep(busy);
                 Ok::<_, Infallible>(response)
             }
         });

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ pub(super) struct Activity {
     /// When the first byte of unfinished headers came, in milliseconds since opening plus one; 0 for none.
     head: AtomicU64,
     http2: AtomicBool,
+    /// Of each stream under way, when the caller last took a piece, in milliseconds since opening plus one; 0 while the
+    /// caller waits for us.
+    taken: Mutex<Vec<Weak<AtomicU64>>>,
 }
 
 /// What is to become of a connection.
@@ -46,6 +49,7 @@ impl Activity {
             last: AtomicU64::new(0),
             head: AtomicU64::new(0),
             http2: AtomicBool::new(false),
+            taken: Mutex::new(Vec::new()),
         }
     }
 
@@ -80,11 +84,17 @@ impl Activity {
     }
 
     pub(super) fn verdict(&self, timeouts: &Timeouts) -> Verdict {
-        if self.busy.load(Relaxed) > 0 {
-            return Verdict::Stay;
-        }
         let now = self.now();
         let since = |then: u64| Duration::from_millis(now.saturating_sub(then));
+        if self.busy.load(Relaxed) > 0 {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.retain(|taken| taken.strong_count() > 0);
+            let unread = taken.iter().filter_map(Weak::upgrade).any(|taken| {
+                let taken = taken.load(Relaxed);
+                taken > 0 && since(taken - 1) >= timeouts.write
+            });
+            return if unread { Verdict::Stalled } else { Verdict::Stay };
+        }
         let head = self.head.load(Relaxed);
         if self.requests.load(Relaxed) == 0 && since(0) >= timeouts.header {
             return Verdict::Stalled;
@@ -99,6 +109,30 @@ impl Activity {
 /// A request at work.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Activity>);
+
+impl Busy {
+    /// Watches over the caller's reading of a stream.
+    pub(super) fn reader(&self) -> Reader {
+        let activity = Arc::clone(&self.0);
+        let taken = Arc::new(AtomicU64::new(activity.now() + 1));
+        activity.taken.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&taken));
+        Reader { activity, taken }
+    }
+}
+
+/// The caller's reading of a stream.
+#[derive(Debug)]
+pub(super) struct Reader {
+    activity: Arc<Activity>,
+    taken: Arc<AtomicU64>,
+}
+
+impl Reader {
+    /// The caller has room for a piece: it was handed one, or waits for it.
+    pub(super) fn handed(&self, one: bool) {
+        self.taken.store(if one { self.activity.now() + 1 } else { 0 }, Relaxed);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -3,13 +3,14 @@
 //!
 //! [`accept`] sockets, limits, drain · `tls` certificates · `activity` silent and idle peers · [`route`] one enum of all
 //! endpoints · `context` headers · `query`, `body`, [`call`] the request against the contract · `respond` replies and
-//! the log line.
+//! the log line · `outgoing` their bodies, whole or piece by piece.
 
 pub mod accept;
 mod activity;
 mod body;
 pub mod call;
 mod context;
+mod outgoing;
 mod query;
 mod respond;
 pub mod route;
@@ -24,10 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, TE};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version};
-use http_body_util::Full;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -37,13 +37,14 @@ pub use call::Arriving;
 pub use route::{Asked, Endpoint};
 
 use context::{Entrance, Origin};
-use respond::{Line, Reply};
+use outgoing::{Held, Outgoing};
+use respond::{Line, Reply, Way};
 use route::{Form, Routes};
 
 use crate::config::Settings;
 use crate::contract::{self, Contract};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Answer, Context, Secret};
+use crate::model::{Answer, Body, Context, Secret};
 use crate::{observe, web};
 
 /// What answers calls: any `async fn(Context, Secret, Arriving) -> Result<Answer>`. It settles who calls, then reads
@@ -82,7 +83,7 @@ pub struct Server<H> {
     entrance: Entrance,
     handler: H,
     calls: TaskTracker,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     draining: AtomicBool,
 }
 
@@ -104,7 +105,7 @@ impl<H: Handler> Server<H> {
         };
         Ok(Arc::new(Server {
             routes: Routes::new(&contract)?,
-            places: Semaphore::new(settings.limits.calls),
+            places: Arc::new(Semaphore::new(settings.limits.calls)),
             entrance,
             settings,
             contract,
@@ -132,7 +133,7 @@ impl<H: Handler> Server<H> {
 
     /// Replies to one request. What may write runs as a task of its own, so that it does not die with the caller's
     /// socket; a read is dropped with it.
-    async fn respond(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+    async fn respond(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Outgoing> {
         let calls = self.calls.clone();
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             let _counted = calls.token();
@@ -142,7 +143,7 @@ impl<H: Handler> Server<H> {
             Ok(response) => response,
             // Only when the runtime itself is shut down.
             Err(_) => {
-                let mut response = Response::new(Full::new(Bytes::new()));
+                let mut response = Response::new(Outgoing::whole(Bytes::new()));
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
             }
@@ -150,26 +151,22 @@ impl<H: Handler> Server<H> {
     }
 
     /// The outer function: owns the request id, the time, the log line, and turns errors and panics into replies.
-    async fn work(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+    async fn work(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Outgoing> {
         let (head, body) = request.into_parts();
         let id = context::request_id(&head.headers);
         let mut line = Line::new(id, head.method.clone(), head.uri.path().to_owned());
         let origin = self.entrance.origin(peer, &head.headers, &head.uri);
         let docs_base = origin.base.clone();
-        let (is_head, is_http1) = (head.method == Method::HEAD, head.version < Version::HTTP_2);
+        let (head_only, is_http1) = (head.method == Method::HEAD, head.version < Version::HTTP_2);
+        let takes_trailers = takes_trailers(&head.headers);
         let outcome = AssertUnwindSafe(self.serve(&mut line, head, body, peer, origin)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|panic| Err(Error::internal(told(panic.as_ref()))));
-        let reply = match outcome {
-            Ok(reply) => {
-                line.served(&reply);
-                reply
-            }
-            Err(error) => {
-                line.failed(&error);
-                Reply::error(&error, &line.request_id, &docs_base)
-            }
-        };
-        reply.finish(&line, is_http1 && self.is_draining(), is_head)
+        let reply = outcome.unwrap_or_else(|error| {
+            line.failed(&error);
+            Reply::error(&error, &line.request_id, &docs_base)
+        });
+        let close = is_http1 && self.is_draining();
+        reply.finish(line, Way { close, head_only, takes_trailers })
     }
 
     async fn serve(
@@ -219,7 +216,7 @@ impl<H: Handler> Server<H> {
         line.app = Some(headers.app.clone());
         line.consumer = Some(headers.consumer.clone());
         line.service = headers.service.clone();
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Error::new(Kind::ServiceUnavailableError, "The gateway has too many calls at work.")
                 .retry_after_ms(1000));
         };
@@ -248,7 +245,13 @@ impl<H: Handler> Server<H> {
         if let Some(service) = &answer.service {
             line.service = Some(service.clone());
         }
-        Ok(Reply::answer(answer))
+        let held = match &answer.body {
+            Body::Whole(_) => Held::default(),
+            Body::Stream(_) => {
+                Held { place: Some(place), counted: Some(self.calls.token()), ..Held::default() }
+            }
+        };
+        Ok(Reply::answer(answer, held))
     }
 
     /// Refuses a request whose path, query and headers are too large together.
@@ -283,6 +286,12 @@ fn error_page(name: &str, head: &Parts) -> Result<Reply> {
         web::error_json(name).map(|json| Reply::json(StatusCode::OK, json))
     };
     reply.ok_or_else(|| Error::new(Kind::EntityNotFoundError, "There is no error of that name."))
+}
+
+/// Whether the caller has said that it reads trailers: `TE: trailers`.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let texts = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).any(|word| word.trim().eq_ignore_ascii_case("trailers"))
 }
 
 fn told(panic: &(dyn Any + Send)) -> String {

@@ -7,10 +7,10 @@ use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
+use super::outgoing::{Held, Outgoing, Pieces};
 use crate::error::{Error, Fault};
-use crate::model::{Answer, AppId, ConsumerId, Operation, ServiceId};
+use crate::model::{Answer, AppId, Body, ConsumerId, End, Operation, ServiceId};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -23,14 +23,23 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub(super) struct Reply {
     status: StatusCode,
     content_type: Option<HeaderValue>,
-    body: Bytes,
+    body: Body,
     headers: Vec<(HeaderName, HeaderValue)>,
     downstream: Duration,
+    /// What a stream holds on to.
+    held: Held,
 }
 
 impl Reply {
     fn new(status: StatusCode, content_type: Option<HeaderValue>, body: impl Into<Bytes>) -> Reply {
-        Reply { status, content_type, body: body.into(), headers: Vec::new(), downstream: Duration::ZERO }
+        Reply {
+            status,
+            content_type,
+            body: Body::Whole(body.into()),
+            headers: Vec::new(),
+            downstream: Duration::ZERO,
+            held: Held::default(),
+        }
     }
 
     pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
@@ -56,14 +65,18 @@ impl Reply {
         reply
     }
 
-    pub(super) fn answer(answer: Answer) -> Reply {
-        let content_type = (!answer.body.is_empty()).then_some(JSON);
+    pub(super) fn answer(answer: Answer, held: Held) -> Reply {
+        let content_type = match &answer.body {
+            Body::Whole(bytes) => (!bytes.is_empty()).then_some(JSON),
+            Body::Stream(stream) => Some(stream.content_type.clone()),
+        };
         Reply {
             status: answer.status,
             content_type,
             body: answer.body,
             headers: answer.headers,
             downstream: answer.downstream,
+            held,
         }
     }
 
@@ -78,9 +91,9 @@ impl Reply {
         reply
     }
 
-    /// The whole response. `close` tells an HTTP/1 caller to use another connection.
-    pub(super) fn finish(self, line: &Line, close: bool, head_only: bool) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::new()));
+    /// The whole response, with its line logged; that of a stream is logged at its end.
+    pub(super) fn finish(self, mut line: Line, way: Way) -> Response<Outgoing> {
+        let mut response = Response::new(Outgoing::whole(Bytes::new()));
         *response.status_mut() = self.status;
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 8);
         if let Some(content_type) = self.content_type {
@@ -95,20 +108,40 @@ impl Reply {
         headers.extend(HeaderValue::from_str(&timing).ok().map(|timing| (SERVER_TIMING, timing)));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if close {
+        if way.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         for (name, value) in self.headers {
             headers.append(name, value);
         }
-        if head_only {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
-        } else {
-            *response.body_mut() = Full::new(self.body);
+        match self.body {
+            Body::Stream(stream) if !way.head_only => {
+                let pieces = Pieces::new(stream, line, way.takes_trailers, self.held);
+                *response.body_mut() = Outgoing::Pieces(Box::new(pieces));
+            }
+            body => {
+                line.served(self.status, self.downstream);
+                if let Some(bytes) = body.whole().filter(|_| way.head_only) {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                } else if let Body::Whole(bytes) = body {
+                    *response.body_mut() = Outgoing::whole(bytes);
+                }
+            }
         }
         *response.headers_mut() = headers;
         response
     }
+}
+
+/// How a reply is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    /// Whether an HTTP/1 caller is told to use another connection.
+    pub(super) close: bool,
+    /// Whether only the head is wanted.
+    pub(super) head_only: bool,
+    /// Whether the caller has said that it reads trailers.
+    pub(super) takes_trailers: bool,
 }
 
 fn millis(time: Duration) -> f64 {
@@ -170,14 +203,36 @@ impl Line {
         }
     }
 
-    /// Tells of a success.
-    pub(super) fn served(&mut self, reply: &Reply) {
+    /// Tells of a reply that is no failure, unless its failure has been told of.
+    fn served(&mut self, status: StatusCode, downstream: Duration) {
+        if self.finished {
+            return;
+        }
         self.finished = true;
         if self.quiet {
-            told!(debug, self, reply.status.as_u16(), reply.downstream, "served");
+            told!(debug, self, status.as_u16(), downstream, "served");
         } else {
-            told!(info, self, reply.status.as_u16(), reply.downstream, "served");
+            told!(info, self, status.as_u16(), downstream, "served");
         }
+    }
+
+    /// Tells of a stream that has ended.
+    pub(super) fn streamed(&mut self, end: &End) {
+        self.finished = true;
+        let (records, downstream) = (end.records, end.downstream);
+        match &end.early {
+            None => told!(info, self, 200_u16, downstream, records, "served"),
+            Some(early) => {
+                let (error, fault, source) = (early.kind, early.fault, early.source.as_deref());
+                told!(warn, self, 200_u16, downstream, records, error, fault, source, "ended early");
+            }
+        }
+    }
+
+    /// Tells of a stream that stopped without saying why: our fault.
+    pub(super) fn broken_off(&mut self) {
+        self.finished = true;
+        told!(error, self, 200_u16, Duration::ZERO, fault = Fault::Gateway.name(), "broken off");
     }
 
     /// Tells of a failure: an error if it is ours, a warning if it is the CRM's.

@@ -1,6 +1,6 @@
 //! Nouns that rooms hand to each other. No logic beyond constructors and accessors.
 //!
-//! [`operation`] what is asked of the API · [`call`] one checked request · [`answer`] what is replied · [`connection`] whose CRM it is ·
+//! [`operation`] what is asked of the API · [`call`] one checked request · [`answer`] what is replied, whole or piece by piece · [`connection`] whose CRM it is ·
 //! [`downstream`] requests to a CRM and its replies · [`field`] what a CRM says about its own fields ·
 //! [`problem`] located mapping faults and the warnings they become · [`secret`] texts that must not be seen.
 
@@ -14,7 +14,7 @@ pub mod problem;
 pub mod secret;
 pub mod warning;
 
-pub use answer::Answer;
+pub use answer::{Answer, Body, Early, End, Piece, Stream};
 pub use call::{Call, Context, FieldMask, Format, Query, Sort, Trace};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
 pub use downstream::{
