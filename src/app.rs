@@ -30,6 +30,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Who may call.
     pub access: Access,
+    /// What is kept.
+    pub store: Store,
     /// Whose CRM.
     pub vault: Vault,
     /// The way to the CRMs.
@@ -100,7 +102,8 @@ impl App {
             vault::Settings::default(),
         );
         Ok(App {
-            access: Access::new(store, access::Settings::default()),
+            access: Access::new(store.clone(), access::Settings::default()),
+            store,
             vault,
             cursor_key: cursor::Key::new(derived.bytes()),
             definitions: Cache::builder().max_capacity(20_000).expire_after(Keep).build(),

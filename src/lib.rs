@@ -44,6 +44,8 @@
 //! 7. [`envelope`] puts the answer into its frame.
 //! 8. [`edge`] again: status, headers, one log line; every failure is a row of [`error::CATALOGUE`].
 //!
+//! [`portal`] is the other corridor: operations of the Vault and Connector APIs, by which an application manages what calls need.
+//!
 //! What they stand on: [`connector`] is manifests as data, compiled and cross-checked; [`cursor`] signed tokens for where a list
 //! goes on; [`storage`] the database and sealed secrets; [`model`] the nouns that rooms share. Around them: [`serve`] starts and
 //! stops a gateway, [`app`] is what all calls share, [`config`] every setting, [`observe`] logs, [`web`] pages for people, [`admin`]
@@ -54,7 +56,7 @@
 //! A room may use the floors below it and nothing above; a test holds this.
 //!
 //! ```text
-//! main → serve → edge, web → unify, check, admin → app → access, vault → config, observe, storage, downstream
+//! main → serve → edge, web → unify, portal, check, admin → app → access, vault → config, observe, storage, downstream
 //!      → plan, normalise, envelope → connector → mapping, cursor, contract → error → model
 //! ```
 //!
@@ -82,6 +84,7 @@ pub mod edge;
 
 pub mod access;
 pub mod contract;
+pub mod portal;
 pub mod unify;
 pub mod vault;
 

@@ -12,8 +12,10 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::contract::Contract;
 use crate::downstream;
-use crate::edge::{Arriving, Drained, Gate, Server};
+use crate::edge::{Arriving, Drained, Gate, Handler, PortalArriving, Server};
 use crate::error::Result;
+use crate::model::{Answer, Context, Secret, Visitor};
+use crate::portal;
 use crate::storage::{Location, Store, keyfile};
 use crate::unify;
 
@@ -72,14 +74,23 @@ pub async fn start(settings: Settings, store: Store) -> std::result::Result<Runn
     let app = Arc::new(app);
     let gate = Gate::open(&settings).await?;
     let url = gate.url();
-    let answering = Arc::clone(&app);
-    let handler = move |context, key, arriving: Arriving| {
-        unify::answer(Arc::clone(&answering), context, key, arriving.call())
-    };
-    let server = Server::new(&gate, settings, contract, handler)?;
+    let server = Server::new(&gate, settings, contract, Doors(Arc::clone(&app)))?;
     let stop = CancellationToken::new();
     let served = tokio::spawn(gate.serve(server, stop.clone()));
     Ok(Running { url, app, store, stop, served })
+}
+
+/// Which room answers what.
+struct Doors(Arc<App>);
+
+impl Handler for Doors {
+    async fn answer(&self, context: Context, key: Secret, call: Arriving) -> Result<Answer> {
+        unify::answer(Arc::clone(&self.0), context, key, call.call()).await
+    }
+
+    async fn portal(&self, visitor: Visitor, key: Option<Secret>, call: PortalArriving) -> Result<Answer> {
+        portal::answer(&self.0, visitor, key, call.call()).await
+    }
 }
 
 /// The signals that a gateway listens to: from when this is made, none of them ends the process by itself.

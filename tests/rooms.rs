@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 12] = [
     &["main"],
     &["serve"],
     &["edge", "web"],
-    &["unify", "check", "admin"],
+    &["unify", "portal", "check", "admin"],
     &["app"],
     &["access", "vault", "logs"],
     &["config", "observe", "storage", "downstream"],

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::parameter::{Kind, Parameters};
-use super::{Rules, body};
-use crate::model::{Operation, Resource, Verb};
+use super::parameter::{Key, Kind, Parameters};
+use super::{Consumer, Needs, Rules, body};
+use crate::model::{Operation, OperationId, Resource, Verb};
 
 /// What is wrong with the contract document: a fault of ours, found at start-up and by tests.
 #[derive(Debug, thiserror::Error)]
@@ -25,22 +25,38 @@ pub(super) fn parse(yaml: &str) -> Result<Value, Error> {
     serde_saphyr::from_str(yaml).map_err(|error| Error::new(error.to_string()))
 }
 
-/// Reads the rules of a document's operations.
-pub(super) fn read(document: &Value) -> Result<Vec<Rules>, Error> {
+/// Reads the rules of the unified operations of a document.
+pub(super) fn unified(document: &Value) -> Result<Vec<Rules>, Error> {
+    read(document, "x-operation", &named)
+}
+
+/// Reads the rules of the Vault's or Connector API's operations of a document.
+pub(super) fn portal(document: &Value) -> Result<Vec<Rules<OperationId>>, Error> {
+    read(document, "operationId", &OperationId::from_name)
+}
+
+/// Reads the rules of a document's operations that have that key.
+fn read<O>(
+    document: &Value,
+    key: &str,
+    operation_of: &dyn Fn(&str) -> Option<O>,
+) -> Result<Vec<Rules<O>>, Error> {
     let mut rules = Vec::new();
     let paths =
         document.get("paths").and_then(Value::as_object).ok_or_else(|| Error::new("it has no paths"))?;
     for (path, item) in paths {
         for (method, operation) in item.as_object().into_iter().flatten() {
-            let Some(name) = operation.get("x-operation").and_then(Value::as_str) else { continue };
+            let Some(name) = operation.get(key).and_then(Value::as_str) else { continue };
             let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
                 .map_err(|_| Error::new(format!("{path}: {method} is not a method")))?;
             rules.push(Rules {
-                operation: named(name).ok_or_else(|| Error::new(format!("{name} is unknown")))?,
+                operation: operation_of(name).ok_or_else(|| Error::new(format!("{name} is unknown")))?,
                 path: path.clone(),
                 method,
                 parameters: parameters(document, operation)?,
+                needs: needs(document, operation)?,
                 body: body_schema(document, operation, name)?,
+                needs_body: operation.pointer("/requestBody/required") == Some(&Value::Bool(true)),
             });
         }
     }
@@ -62,8 +78,27 @@ fn resolve<'a>(document: &'a Value, node: &'a Value) -> Result<&'a Value, Error>
         .ok_or_else(|| Error::new(format!("{reference} leads nowhere")))
 }
 
+/// Which headers an operation needs; one that says `security: []` is open to all.
+fn needs(document: &Value, operation: &Value) -> Result<Needs, Error> {
+    let open = operation.get("security").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let mut needs = Needs { key: !open, app: false, consumer: Consumer::No };
+    for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+        let parameter = resolve(document, parameter)?;
+        let required = parameter.get("required") == Some(&Value::Bool(true));
+        match parameter.get("name").and_then(Value::as_str) {
+            Some("x-apideck-app-id") => needs.app = required,
+            Some("x-apideck-consumer-id") => {
+                needs.consumer = if required { Consumer::Yes } else { Consumer::Maybe };
+            }
+            _ => {}
+        }
+    }
+    Ok(needs)
+}
+
 fn parameters(document: &Value, operation: &Value) -> Result<Parameters, Error> {
-    let mut known = Parameters::default();
+    let open = !needs(document, operation)?.key;
+    let mut known = Parameters { others: open, ..Parameters::default() };
     for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
         let parameter = resolve(document, parameter)?;
         if parameter.get("in").and_then(Value::as_str) != Some("query") {
@@ -91,6 +126,12 @@ fn parameters(document: &Value, operation: &Value) -> Result<Parameters, Error> 
                     known.sort = Kind::names(resolve(document, schema)?);
                 }
             }
+            // The Vault and Connector APIs have keys of single operations; a unified operation has none.
+            other if operation.get("x-operation").is_none() => known.keys.push(Key {
+                name: other.to_owned(),
+                kind: Kind::of(schema),
+                required: parameter.get("required") == Some(&Value::Bool(true)),
+            }),
             other => return Err(Error::new(format!("the query key {other} is not understood"))),
         }
     }

@@ -27,6 +27,21 @@ pub struct Parameters {
     pub filter: Vec<(String, Kind)>,
     /// The names that `sort[by]` takes; empty where the operation cannot sort.
     pub sort: Vec<String>,
+    /// Keys of this operation alone, such as `start_datetime`.
+    pub keys: Vec<Key>,
+    /// Whether other keys are taken as they come, as CRMs add some to their callbacks.
+    pub others: bool,
+}
+
+/// A query key of one operation alone.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: String,
+    /// The type of its value.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub required: bool,
 }
 
 /// The type of a query value.

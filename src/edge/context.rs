@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::contract::{Consumer, Needs};
 use crate::error::{Error, Kind, Result};
 use crate::model::{AppId, ConsumerId, Secret, ServiceId};
 
@@ -21,7 +22,8 @@ const RAW: &str = "x-apideck-raw";
 #[derive(Debug)]
 pub(super) struct Headers {
     pub(super) app: AppId,
-    pub(super) consumer: ConsumerId,
+    /// None only where the operation does not need one.
+    pub(super) consumer: Option<ConsumerId>,
     pub(super) service: Option<ServiceId>,
     pub(super) raw: bool,
     pub(super) key: Secret,
@@ -47,13 +49,17 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
     }
 }
 
-/// Reads the headers of a call.
+/// Reads the headers of a call to an operation that needs these.
 ///
 /// Errors: `RequestHeadersValidationError` with all that are missing or malformed, then `UnauthorizedError`.
-pub(super) fn read(headers: &HeaderMap) -> Result<Headers> {
+pub(super) fn read(headers: &HeaderMap, needs: Needs) -> Result<Headers> {
     let mut faults = Faults::default();
     let app = faults.required(headers, APP, 128);
-    let consumer = faults.required(headers, CONSUMER, 255);
+    let consumer = match needs.consumer {
+        Consumer::Yes => faults.required(headers, CONSUMER, 255),
+        Consumer::Maybe => faults.optional(headers, CONSUMER, 255),
+        Consumer::No => None,
+    };
     let service = faults.optional(headers, SERVICE, 64);
     let service_form =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
@@ -69,12 +75,12 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Headers> {
         }
     };
     let authorization = faults.optional(headers, AUTHORIZATION.as_str(), 1024);
-    let (Some(app), Some(consumer), true) = (app, consumer, faults.is_empty()) else {
+    let (Some(app), true) = (app, faults.is_empty()) else {
         return Err(faults.error());
     };
     Ok(Headers {
         app: AppId::new(app),
-        consumer: ConsumerId::new(consumer),
+        consumer: consumer.map(ConsumerId::new),
         service: service.map(ServiceId::new),
         raw,
         key: bearer(authorization.as_deref())?,
@@ -284,6 +290,10 @@ mod tests {
 
     use super::*;
 
+    fn read_all(headers: &HeaderMap) -> Result<Headers> {
+        read(headers, Needs::ALL)
+    }
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
@@ -301,7 +311,7 @@ mod tests {
             ("authorization", "Bearer a"),
             ("authorization", "Bearer b"),
         ]);
-        let body = read(&given).unwrap_err().body("id", "");
+        let body = read_all(&given).unwrap_err().body("id", "");
         assert_eq!(body["type_name"], "RequestHeadersValidationError");
         assert_eq!(body["detail"]["missing"], json!([{ APP: "required" }, { CONSUMER: "required" }]));
         let malformed: Vec<&str> = body["detail"]["malformed"]
@@ -317,7 +327,12 @@ mod tests {
     #[test]
     fn bearers() {
         let with = |authorization: &str| {
-            read(&headers(&[(APP, "a"), (CONSUMER, "c"), (SERVICE, ""), ("authorization", authorization)]))
+            read_all(&headers(&[
+                (APP, "a"),
+                (CONSUMER, "c"),
+                (SERVICE, ""),
+                ("authorization", authorization),
+            ]))
         };
         assert_eq!(with("bearer  sk_1").unwrap().key.expose(), "sk_1");
         assert_eq!(format!("{:?}", with("Bearer sk_1").unwrap().key), "***");

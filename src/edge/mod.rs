@@ -29,34 +29,47 @@ use http::header::{ACCEPT, TE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use accept::{Drained, Gate};
-pub use call::Arriving;
-pub use route::{Asked, Endpoint};
+pub use call::{Arriving, PortalArriving};
+pub use route::{Asked, Endpoint, PortalAsked};
 
+use call::Received;
 use context::{Entrance, Origin};
 use outgoing::{Held, Outgoing};
 use respond::{Line, Reply, Way};
 use route::{Form, Routes};
 
 use crate::config::Settings;
-use crate::contract::{self, Contract};
+use crate::contract::{self, Contract, Needs};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Answer, Body, Context, Secret};
+use crate::model::{Answer, Body, Context, Secret, Visitor};
 use crate::{observe, web};
 
-/// What answers calls: any `async fn(Context, Secret, Arriving) -> Result<Answer>`. It settles who calls, then reads
-/// the call with [`Arriving::call`], then answers it.
+/// What answers calls: any `async fn(Context, Secret, Arriving) -> Result<Answer>`, or a type of its own that serves the
+/// Vault and Connector APIs too. It settles who calls, then reads the call with [`Arriving::call`], then answers it.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one call.
+    /// Answers one unified call.
     fn answer(
         &self,
         context: Context,
         key: Secret,
         call: Arriving,
     ) -> impl Future<Output = Result<Answer>> + Send;
+
+    /// Answers one call of the Vault or Connector API. There is a key unless the operation is open to all.
+    fn portal(
+        &self,
+        visitor: Visitor,
+        key: Option<Secret>,
+        call: PortalArriving,
+    ) -> impl Future<Output = Result<Answer>> + Send {
+        drop((visitor, key));
+        let says = format!("The operation {} is not served yet.", call.operation());
+        async move { Err(Error::new(Kind::ConnectorOperationMappingNotFoundError, says)) }
+    }
 }
 
 impl<F, Fut> Handler for F
@@ -179,79 +192,134 @@ impl<H: Handler> Server<H> {
     ) -> Result<Reply> {
         self.measure(&head)?;
         let query = head.uri.query().unwrap_or_default();
-        let method = route::meant_method(&head.method, query)?;
+        let method = route::meant_method(&head.method, query)?.into_owned();
         match self.routes.find(&method, head.uri.path())? {
             Endpoint::Health => Ok(self.health()),
             Endpoint::Options(methods) => Ok(Reply::allow(&methods)),
-            Endpoint::OpenApi(Form::Json) => Ok(Reply::json(StatusCode::OK, self.contract.json())),
-            Endpoint::OpenApi(Form::Yaml) => Ok(Reply::yaml(contract::YAML)),
+            Endpoint::OpenApi(api, Form::Json) => Ok(Reply::json(StatusCode::OK, self.contract.json(api))),
+            Endpoint::OpenApi(api, Form::Yaml) => Ok(Reply::yaml(api.yaml())),
             Endpoint::ErrorPage(name) => error_page(&name, &head),
             Endpoint::Unified(asked) => {
-                line.quiet = false;
-                line.operation = Some(asked.operation);
-                let posted_method = *method != head.method && head.method != Method::HEAD;
-                self.unified(line, asked, posted_method, head, body, peer, origin).await
+                line.operation = Some(respond::Asked::Unified(asked.operation));
+                self.open_for(line, &head, peer)?;
+                self.unified(line, asked, self.received(&method, head, body), origin).await
             }
+            Endpoint::Portal(asked) => {
+                line.operation = Some(respond::Asked::Portal(asked.operation));
+                self.open_for(line, &head, peer)?;
+                self.portal(line, asked, self.received(&method, head, body), origin).await
+            }
+            Endpoint::Proxy => Err(Error::new(
+                Kind::ConnectorOperationMappingNotFoundError,
+                "Calls are not passed through to CRMs yet.",
+            )),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
-    async fn unified(
-        &self,
-        line: &mut Line,
-        asked: Asked,
-        posted_method: bool,
-        head: Parts,
-        body: Incoming,
-        peer: IpAddr,
-        origin: Origin,
-    ) -> Result<Reply> {
+    /// Whether the gateway takes calls, and over this transport.
+    fn open_for(&self, line: &mut Line, head: &Parts, peer: IpAddr) -> Result<()> {
+        line.quiet = false;
         if self.is_draining() {
             return Err(
                 Error::new(Kind::ServiceUnavailableError, "The gateway is stopping.").retry_after_ms(1000)
             );
         }
-        self.entrance.protected(peer, &head.headers)?;
-        let headers = context::read(&head.headers)?;
-        line.app = Some(headers.app.clone());
-        line.consumer = Some(headers.consumer.clone());
-        line.service = headers.service.clone();
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Err(Error::new(Kind::ServiceUnavailableError, "The gateway has too many calls at work.")
-                .retry_after_ms(1000));
-        };
-        let context = Context {
-            request_id: line.request_id.clone(),
-            app: headers.app,
-            consumer: headers.consumer,
-            service: headers.service,
-            remote: origin.remote,
-            public_base: origin.base,
-            trace: observe::accept(&head.headers),
-        };
-        let arriving = Arriving {
+        self.entrance.protected(peer, &head.headers)
+    }
+
+    fn received(&self, method: &Method, head: Parts, body: Incoming) -> Received {
+        Received {
             contract: Arc::clone(&self.contract),
-            asked,
-            posted_method,
-            raw: headers.raw,
+            posted_method: *method != head.method && head.method != Method::HEAD,
+            method: method.clone(),
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body,
             body_bytes: self.settings.limits.body_bytes,
             body_time: self.settings.timeouts.body,
+        }
+    }
+
+    /// A place among the calls at work.
+    fn place(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            Error::new(Kind::ServiceUnavailableError, "The gateway has too many calls at work.")
+                .retry_after_ms(1000)
+        })
+    }
+
+    async fn unified(
+        &self,
+        line: &mut Line,
+        asked: Asked,
+        received: Received,
+        origin: Origin,
+    ) -> Result<Reply> {
+        let headers = context::read(&received.headers, Needs::ALL)?;
+        let consumer = headers.consumer.ok_or_else(|| Error::internal("a call without its consumer"))?;
+        line.app = Some(headers.app.clone());
+        line.consumer = Some(consumer.clone());
+        line.service = headers.service.clone();
+        let place = self.place()?;
+        let context = Context {
+            request_id: line.request_id.clone(),
+            app: headers.app,
+            consumer,
+            service: headers.service,
+            remote: origin.remote,
+            public_base: origin.base,
+            trace: observe::accept(&received.headers),
         };
+        let arriving = Arriving { asked, raw: headers.raw, received };
         let answer = self.handler.answer(context, headers.key, arriving).await?;
         if let Some(service) = &answer.service {
             line.service = Some(service.clone());
         }
+        Ok(self.replied(answer, place))
+    }
+
+    /// The reply; one in pieces keeps its place until the last.
+    fn replied(&self, answer: Answer, place: OwnedSemaphorePermit) -> Reply {
         let held = match &answer.body {
             Body::Whole(_) => Held::default(),
             Body::Stream(_) => {
                 Held { place: Some(place), counted: Some(self.calls.token()), ..Held::default() }
             }
         };
-        Ok(Reply::answer(answer, held))
+        Reply::answer(answer, held)
+    }
+
+    async fn portal(
+        &self,
+        line: &mut Line,
+        asked: PortalAsked,
+        received: Received,
+        origin: Origin,
+    ) -> Result<Reply> {
+        let rules = self.contract.portal_rules(asked.operation);
+        let needs = rules.ok_or_else(|| Error::internal("a route without rules"))?.needs;
+        let mut visitor = Visitor {
+            request_id: line.request_id.clone(),
+            app: None,
+            consumer: None,
+            remote: origin.remote,
+            public_base: origin.base,
+        };
+        let mut key = None;
+        if needs.key {
+            let headers = context::read(&received.headers, needs)?;
+            line.app = Some(headers.app.clone());
+            line.consumer = headers.consumer.clone();
+            (visitor.app, visitor.consumer) = (Some(headers.app), headers.consumer);
+            key = Some(headers.key);
+        }
+        let place = self.place()?;
+        let answer = self.handler.portal(visitor, key, PortalArriving { asked, received }).await?;
+        if let Some(service) = &answer.service {
+            line.service = Some(service.clone());
+        }
+        Ok(self.replied(answer, place))
     }
 
     /// Refuses a request whose path, query and headers are too large together.

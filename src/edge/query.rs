@@ -92,6 +92,11 @@ pub(super) fn read(query: &str, known: &Parameters, posted_method: bool, faults:
         (None, Some(_)) => faults.push(Fault::parameter("sort[direction]", "needs sort[by] beside it")),
         (None, None) => {}
     }
+    for key in known.keys.iter().filter(|key| key.required) {
+        if !read.query.keys.iter().any(|(name, _)| *name == key.name) {
+            faults.push(Fault::parameter(&key.name, "is required"));
+        }
+    }
     if read.query.limit == 0 {
         read.query.limit = USUAL_LIMIT;
     }
@@ -173,9 +178,31 @@ impl Reading<'_> {
                     _ => return Err("must be asc or desc".into()),
                 });
             }
+            _ if self.take_own(key, value)? => {}
             _ => return self.take_nested(key, value),
         }
         Ok(())
+    }
+
+    /// Takes a key of this operation alone; whether it is one.
+    fn take_own(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        let known = self.known;
+        let own = known.keys.iter().find(|known| known.name == key);
+        if own.is_none() && !known.others {
+            return Ok(false);
+        }
+        if self.query.keys.iter().any(|(name, _)| name == key) {
+            return Err(TWICE.into());
+        }
+        // An empty value is an absent one, unless it must be there.
+        match own {
+            Some(own) if own.required || !value.is_empty() => {
+                self.query.keys.push((key.to_owned(), own.kind.read(value)?));
+            }
+            Some(_) => {}
+            None => self.query.keys.push((key.to_owned(), value.into())),
+        }
+        Ok(true)
     }
 
     fn take_nested(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -234,7 +261,12 @@ impl Reading<'_> {
             (known.dry_run, "dry_run"),
             (known.format, "format"),
         ];
-        let names: Vec<&str> = names.into_iter().filter_map(|(known, name)| known.then_some(name)).collect();
+        let mut names: Vec<&str> =
+            names.into_iter().filter_map(|(known, name)| known.then_some(name)).collect();
+        names.extend(known.keys.iter().map(|key| key.name.as_str()));
+        if names.is_empty() {
+            return "is unknown; this operation takes no query".to_owned();
+        }
         format!("is unknown; this operation takes {}", names.join(", "))
     }
 }

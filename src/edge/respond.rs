@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::outgoing::{Held, Outgoing, Pieces};
 use crate::error::{Error, Fault};
-use crate::model::{Answer, AppId, Body, ConsumerId, End, Operation, ServiceId};
+use crate::model::{Answer, AppId, Body, ConsumerId, End, Operation, OperationId, ServiceId};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -66,8 +66,10 @@ impl Reply {
     }
 
     pub(super) fn answer(answer: Answer, held: Held) -> Reply {
+        // A page says itself what it is.
+        let typed = answer.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
         let content_type = match &answer.body {
-            Body::Whole(bytes) => (!bytes.is_empty()).then_some(JSON),
+            Body::Whole(bytes) => (!bytes.is_empty() && !typed).then_some(JSON),
             Body::Stream(stream) => Some(stream.content_type.clone()),
         };
         Reply {
@@ -158,10 +160,26 @@ pub(super) struct Line {
     pub(super) app: Option<AppId>,
     pub(super) consumer: Option<ConsumerId>,
     pub(super) service: Option<ServiceId>,
-    pub(super) operation: Option<Operation>,
+    pub(super) operation: Option<Asked>,
     /// Probes and pages are told at debug level.
     pub(super) quiet: bool,
     finished: bool,
+}
+
+/// The operation of a log line.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    Unified(Operation),
+    Portal(OperationId),
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Asked::Unified(operation) => operation.fmt(f),
+            Asked::Portal(operation) => operation.fmt(f),
+        }
+    }
 }
 
 macro_rules! told {

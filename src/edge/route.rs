@@ -6,20 +6,33 @@ use http::Method;
 use matchit::Router;
 
 use super::query::{self, decode_path};
-use crate::contract::{self, Contract};
+use crate::contract::{self, Api, Contract};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Operation, Resource};
+use crate::model::{Operation, OperationId, Resource};
 
 /// Longest id in a path, in bytes once decoded.
 const LONGEST_ID: usize = 512;
+/// The same of a session's token.
+const LONGEST_TOKEN: usize = 4096;
+
+/// Where the documents of the contract are.
+const DOCUMENTS: [(Api, &str, &str); 3] = [
+    (Api::Crm, "/openapi/crm.json", "/openapi/crm.yaml"),
+    (Api::Vault, "/openapi/vault.json", "/openapi/vault.yaml"),
+    (Api::Connector, "/openapi/connector.json", "/openapi/connector.yaml"),
+];
 
 /// Everything that can be asked of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A unified operation.
     Unified(Asked),
+    /// An operation of the Vault or Connector API.
+    Portal(PortalAsked),
+    /// A call passed through to the CRM.
+    Proxy,
     /// The contract.
-    OpenApi(Form),
+    OpenApi(Api, Form),
     /// Whether the gateway can serve.
     Health,
     /// The page of one kind of failure.
@@ -39,6 +52,15 @@ pub struct Asked {
     pub parent: Option<String>,
 }
 
+/// An operation of the Vault or Connector API and the ids in its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortalAsked {
+    /// The operation.
+    pub operation: OperationId,
+    /// The ids by their names in the contract.
+    pub ids: Vec<(String, String)>,
+}
+
 /// Forms of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -51,7 +73,9 @@ pub enum Form {
 #[derive(Debug, Clone, Copy)]
 enum Target {
     Unified(Operation),
-    OpenApi(Form),
+    Portal(OperationId),
+    Proxy,
+    OpenApi(Api, Form),
     Health,
     ErrorPage,
 }
@@ -76,10 +100,18 @@ impl Routes {
     pub fn new(contract: &Contract) -> std::result::Result<Routes, contract::Error> {
         let mut patterns: Vec<(&str, Method, Target)> = vec![
             ("/health", Method::GET, Target::Health),
-            ("/openapi/crm.json", Method::GET, Target::OpenApi(Form::Json)),
-            ("/openapi/crm.yaml", Method::GET, Target::OpenApi(Form::Yaml)),
             ("/errors/{name}", Method::GET, Target::ErrorPage),
         ];
+        for (api, json, yaml) in DOCUMENTS {
+            patterns.push((json, Method::GET, Target::OpenApi(api, Form::Json)));
+            patterns.push((yaml, Method::GET, Target::OpenApi(api, Form::Yaml)));
+        }
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+            patterns.push(("/proxy", method, Target::Proxy));
+        }
+        for rules in contract.portal_operations() {
+            patterns.push((&rules.path, rules.method.clone(), Target::Portal(rules.operation)));
+        }
         for rules in contract.operations() {
             patterns.push((&rules.path, rules.method.clone(), Target::Unified(rules.operation)));
         }
@@ -125,9 +157,15 @@ impl Routes {
             )
             .header("allow", found.allow.clone())),
             Some(Target::Health) => Ok(Endpoint::Health),
-            Some(Target::OpenApi(form)) => Ok(Endpoint::OpenApi(form)),
+            Some(Target::OpenApi(api, form)) => Ok(Endpoint::OpenApi(api, form)),
+            Some(Target::Proxy) => Ok(Endpoint::Proxy),
             Some(Target::ErrorPage) => {
                 Ok(Endpoint::ErrorPage(parameter("name").unwrap_or_default().to_owned()))
+            }
+            Some(Target::Portal(operation)) => {
+                let id = |(name, text): (&str, &str)| Ok((name.to_owned(), identifier(name, text)?));
+                let ids = matched.params.iter().map(id).collect::<Result<_>>()?;
+                Ok(Endpoint::Portal(PortalAsked { operation, ids }))
             }
             Some(Target::Unified(operation)) => {
                 let (parent, id) = match operation.resource {
@@ -168,8 +206,9 @@ fn allow(targets: &[(Method, Target)]) -> String {
 fn identifier(name: &str, encoded: &str) -> Result<String> {
     let refused = |message: &str| query::refused(vec![query::Fault::parameter(name, message)]);
     let text = decode_path(encoded).map_err(refused)?;
-    if text.is_empty() || text.len() > LONGEST_ID {
-        return Err(refused("must have 1 to 512 bytes"));
+    let longest = if name == "jwt" { LONGEST_TOKEN } else { LONGEST_ID };
+    if text.is_empty() || text.len() > longest {
+        return Err(refused(&format!("must have 1 to {longest} bytes")));
     }
     if text.chars().any(|c| matches!(c, '/' | '?' | '#' | '%') || c.is_whitespace() || c.is_control()) {
         return Err(refused("must not contain / ? # %, spaces or control characters"));
@@ -236,6 +275,15 @@ mod tests {
     #[test]
     fn routes_that_do_not_exist_and_methods_that_do_not_fit() {
         let routes = routes();
+        let contract = Contract::load().unwrap();
+        for rules in contract.portal_operations() {
+            let path = rules.path.replace('{', "").replace('}', "%2B");
+            let Ok(Endpoint::Portal(asked)) = routes.find(&rules.method, &path) else { panic!("{path}") };
+            assert_eq!(asked.operation, rules.operation, "{path}");
+            for (name, id) in asked.ids {
+                assert_eq!(id, format!("{name}+"), "{path}");
+            }
+        }
         for path in
             ["/", "/crm", "/crm/contacts/", "/crm/contacts/1/2", "/crm/Contacts", "/crm/companies/a/b"]
         {

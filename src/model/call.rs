@@ -76,6 +76,8 @@ pub struct Query {
     pub format: Format,
     /// Keys and values for the downstream query.
     pub pass_through: Vec<(String, String)>,
+    /// Values of keys that only some operations of the Vault and Connector APIs have.
+    pub keys: Vec<(String, Value)>,
 }
 
 /// How a list is sent.

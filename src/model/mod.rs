@@ -1,6 +1,7 @@
 //! Nouns that rooms hand to each other. No logic beyond constructors and accessors.
 //!
 //! [`operation`] what is asked of the API · [`call`] one checked request · [`answer`] what is replied, whole or piece by piece · [`connection`] whose CRM it is ·
+//! [`portal`] what is asked of the Vault and Connector APIs ·
 //! [`downstream`] requests to a CRM and its replies · [`field`] what a CRM says about its own fields ·
 //! [`problem`] located mapping faults and the warnings they become · [`secret`] texts that must not be seen.
 
@@ -10,6 +11,7 @@ pub mod connection;
 pub mod downstream;
 pub mod field;
 pub mod operation;
+pub mod portal;
 pub mod problem;
 pub mod secret;
 pub mod warning;
@@ -22,6 +24,7 @@ pub use downstream::{
 };
 pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
 pub use operation::{Operation, Resource, Verb};
+pub use portal::{OperationId, PortalCall, Visitor};
 pub use problem::{Problem, Severity};
 pub use secret::{Credentials, Secret};
 pub use warning::Warning;

@@ -1,6 +1,8 @@
 //! Consumers, and the data keys that seal their credentials.
 
+use serde_json::{Map, Value};
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use super::{Error, Key, Place, Store, Topic, now_ms, usable_id};
 use crate::model::{AppId, ConsumerId};
@@ -12,8 +14,23 @@ pub struct Consumer {
     pub id: ConsumerId,
     /// Whose customer.
     pub app: AppId,
+    /// How the application shows it: `account_name`, `user_name`, `email`, `image`.
+    pub metadata: Map<String, Value>,
+    /// The connectors that it has a connection to, in their order.
+    pub services: Vec<String>,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
+    /// When it was last changed.
+    pub updated_ms: i64,
+}
+
+/// Which consumers are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConsumersFilter<'a> {
+    /// The one with that id.
+    pub id: Option<&'a str>,
+    /// Those whose id or metadata holds that text, whatever its case.
+    pub search: Option<&'a str>,
 }
 
 fn place<'a>(app: &'a str, consumer: &'a str) -> Place<'a> {
@@ -45,24 +62,45 @@ impl Store {
         if done.rows_affected() == 0 {
             return Err(Error::Exists("consumer", id.to_string()));
         }
-        Ok(Consumer { id: id.clone(), app: app.clone(), created_ms })
+        Ok(Consumer {
+            id: id.clone(),
+            app: app.clone(),
+            metadata: Map::new(),
+            services: Vec::new(),
+            created_ms,
+            updated_ms: created_ms,
+        })
     }
 
     /// An application's consumers, by id.
     pub async fn consumers(&self, app: &AppId) -> Result<Vec<Consumer>, Error> {
-        let rows = sqlx::query("SELECT id, created_ms FROM consumers WHERE app_id = $1 ORDER BY id")
-            .bind(app.as_str())
-            .fetch_all(self.db().read())
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Consumer {
-                    id: ConsumerId::new(row.try_get::<&str, _>("id")?),
-                    app: app.clone(),
-                    created_ms: row.try_get("created_ms")?,
-                })
-            })
-            .collect()
+        self.consumers_page(app, ConsumersFilter::default(), None, i64::MAX).await
+    }
+
+    /// At most `limit` of an application's consumers that the filter lets through, by id, after that id.
+    pub async fn consumers_page(
+        &self,
+        app: &AppId,
+        filter: ConsumersFilter<'_>,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Consumer>, Error> {
+        let search = filter.search.map(containing);
+        let rows = sqlx::query(
+            "SELECT consumers.*, (SELECT group_concat(service, ' ') FROM connections \
+             WHERE connections.app_id = consumers.app_id AND connections.consumer_id = consumers.id) AS services \
+             FROM consumers WHERE app_id = $1 AND ($2 IS NULL OR id = $2) \
+             AND ($3 IS NULL OR lower(id) LIKE lower($3) ESCAPE '!' OR lower(metadata) LIKE lower($3) ESCAPE '!') \
+             AND ($4 IS NULL OR id > $4) ORDER BY id LIMIT $5",
+        )
+        .bind(app.as_str())
+        .bind(filter.id)
+        .bind(search)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(self.db().read())
+        .await?;
+        rows.iter().map(read).collect()
     }
 
     /// The key that seals the consumer's credentials; none where there is no such consumer.
@@ -81,4 +119,33 @@ impl Store {
             .map(|wrapped| self.open_data_key(&place(app.as_str(), consumer.as_str()), &wrapped))
             .transpose()
     }
+}
+
+/// The `LIKE` pattern of texts that hold that one.
+fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn read(row: &SqliteRow) -> Result<Consumer, Error> {
+    let services: Option<&str> = row.try_get("services")?;
+    let mut services: Vec<String> =
+        services.unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    services.sort();
+    Ok(Consumer {
+        id: ConsumerId::new(row.try_get::<&str, _>("id")?),
+        app: AppId::new(row.try_get::<&str, _>("app_id")?),
+        metadata: serde_json::from_str(row.try_get("metadata")?)?,
+        services,
+        created_ms: row.try_get("created_ms")?,
+        updated_ms: row.try_get("updated_ms")?,
+    })
 }

@@ -27,7 +27,7 @@ use aws_lc_rs::hmac;
 
 pub use applications::Application;
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
-pub use consumers::Consumer;
+pub use consumers::{Consumer, ConsumersFilter};
 pub use integrations::{Integration, NewIntegration};
 pub use keys::{ApiKey, Candidate, NewKey};
 pub use sealed::{Key, Place};

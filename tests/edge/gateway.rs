@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crosswalk::config::Settings;
-use crosswalk::contract::Contract;
+use crosswalk::contract::{Api, Contract};
 use crosswalk::edge::{Arriving, Drained, Gate, Server};
 use crosswalk::error::Result;
 use crosswalk::model::{Answer, Context, Secret};
@@ -177,7 +177,7 @@ pub async fn failure_type(request: reqwest::RequestBuilder) -> (u16, String) {
 }
 
 fn is_contract_error(body: &Value) {
-    let contract: Value = serde_json::from_slice(&Contract::load().unwrap().json()).unwrap();
+    let contract: Value = serde_json::from_slice(&Contract::load().unwrap().json(Api::Crm)).unwrap();
     let schema = json!({ "$ref": "#/components/schemas/Error", "components": contract["components"] });
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     let faults: Vec<String> = validator.iter_errors(body).map(|fault| fault.to_string()).collect();

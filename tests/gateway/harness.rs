@@ -282,14 +282,21 @@ impl Ask<'_> {
 
 /// What the contract has against a reply; none where it is as promised.
 fn against_contract(method: &Method, path: &str, reply: &Reply) -> Option<String> {
-    let document = contract::document();
+    let api = contract::Api::ALL.into_iter().find(|api| path.starts_with(&format!("/{}/", api.name())))?;
+    let document = api.document();
+    let path = path.split('?').next().unwrap();
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let paths = document["paths"].as_object().unwrap();
-    let (_, item) = paths.iter().find(|(pattern, _)| {
+    let fits = |pattern: &str| {
         let pattern: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
         pattern.len() == parts.len()
             && pattern.iter().zip(&parts).all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
-    })?;
+    };
+    // Of two patterns that fit, the one with fewer names is meant: `…/import` before `…/{resource}`.
+    let (_, item) = paths
+        .iter()
+        .filter(|(pattern, _)| fits(pattern))
+        .min_by_key(|(pattern, _)| pattern.matches('{').count())?;
     let operation = item.get(method.as_str().to_lowercase())?;
     let answer = operation["responses"]
         .get(reply.status.to_string())

@@ -9,3 +9,4 @@ mod lists;
 mod paging;
 mod resources;
 mod tokens;
+mod vault_consumers;
