@@ -12,6 +12,7 @@
 //! pipelines and fields. Accounts whose names begin with `bigids` hand out ids above 2^53.
 
 pub mod clock;
+pub mod concord;
 mod control;
 mod exchange;
 pub mod faults;
@@ -112,6 +113,11 @@ impl MockServer {
     /// The base URL of Pipedrive's API.
     pub fn pipedrive_url(&self) -> String {
         self.world.vendor_url(Vendor::Pipedrive)
+    }
+
+    /// The base URL of Concord's API.
+    pub fn concord_url(&self) -> String {
+        self.world.vendor_url(Vendor::Concord)
     }
 
     /// Closes every connection and the listener.

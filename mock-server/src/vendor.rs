@@ -11,17 +11,20 @@ pub enum Vendor {
     Hubspot,
     /// Pipedrive.
     Pipedrive,
+    /// Concord CRM.
+    Concord,
 }
 
 impl Vendor {
     /// Every vendor, in the order of their path prefixes in the documentation.
-    pub const ALL: [Vendor; 2] = [Vendor::Hubspot, Vendor::Pipedrive];
+    pub const ALL: [Vendor; 3] = [Vendor::Hubspot, Vendor::Pipedrive, Vendor::Concord];
 
     /// The first path segment that all of the vendor's paths begin with.
     pub fn prefix(self) -> &'static str {
         match self {
             Vendor::Hubspot => "hubspot",
             Vendor::Pipedrive => "pipedrive",
+            Vendor::Concord => "concord",
         }
     }
 
@@ -43,6 +46,8 @@ impl Vendor {
         match self {
             Vendor::Hubspot => 1800,
             Vendor::Pipedrive => 3600,
+            // Personal access tokens do not expire.
+            Vendor::Concord => 315_360_000,
         }
     }
 }

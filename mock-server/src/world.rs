@@ -10,7 +10,7 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::oauth::{Grants, Standing};
 use crate::vendor::Vendor;
-use crate::{Options, hubspot, pipedrive};
+use crate::{Options, concord, hubspot, pipedrive};
 
 /// Requests allowed in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,7 @@ pub struct World {
     windows: Mutex<HashMap<(Vendor, String, &'static str), Window>>,
     hubspot: Accounts<hubspot::Account>,
     pipedrive: Accounts<pipedrive::Account>,
+    concord: Accounts<concord::Account>,
 }
 
 impl World {
@@ -93,6 +94,7 @@ impl World {
             windows: Mutex::default(),
             hubspot: RwLock::default(),
             pipedrive: RwLock::default(),
+            concord: RwLock::default(),
             options,
             base_url,
         }
@@ -107,6 +109,7 @@ impl World {
         lock(&self.windows).clear();
         write(&self.hubspot).clear();
         write(&self.pipedrive).clear();
+        write(&self.concord).clear();
     }
 
     /// The base URL of one vendor, without a slash at the end.
@@ -168,6 +171,11 @@ impl World {
     /// A HubSpot account, created when new.
     pub fn hubspot(&self, name: &str) -> Arc<RwLock<hubspot::Account>> {
         of(&self.hubspot, name, || hubspot::Account::new(name, &self.options))
+    }
+
+    /// A Concord installation, created when new.
+    pub fn concord(&self, name: &str) -> Arc<RwLock<concord::Account>> {
+        of(&self.concord, name, || concord::Account::new(name, &self.options))
     }
 
     /// A Pipedrive account, created when new.

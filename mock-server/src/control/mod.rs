@@ -71,7 +71,7 @@ fn route(request: &Request, world: &World) -> Outcome {
     let ["__mock", below @ ..] = parts.as_slice() else {
         return Err(Reply::json(
             404,
-            &json!({ "error": "paths begin with /hubspot, /pipedrive or /__mock" }),
+            &json!({ "error": "paths begin with a vendor, such as /hubspot, or /__mock" }),
         ));
     };
     match (request.method.as_str(), below) {
@@ -168,6 +168,7 @@ pub fn seed_records(world: &World, vendor: Vendor, account: &str, object: &str, 
     match vendor {
         Vendor::Hubspot => write(&world.hubspot(account)).generate(object, count),
         Vendor::Pipedrive => write(&world.pipedrive(account)).generate(object, count),
+        Vendor::Concord => write(&world.concord(account)).generate(object, count),
     }
 }
 
@@ -182,5 +183,6 @@ pub fn insert_record(
     match vendor {
         Vendor::Hubspot => write(&world.hubspot(account)).insert(object, fields),
         Vendor::Pipedrive => write(&world.pipedrive(account)).insert(object, fields),
+        Vendor::Concord => write(&world.concord(account)).insert(object, fields),
     }
 }

@@ -321,6 +321,7 @@ fn fixed_account(vendor: Vendor, token: &str) -> Option<&str> {
     let (demo, prefix) = match vendor {
         Vendor::Hubspot => ("pat-demo-hubspot", "pat-test-"),
         Vendor::Pipedrive => ("demo-pipedrive-token", "test-"),
+        Vendor::Concord => ("demo-concord-token", "test-"),
     };
     if token == demo {
         return Some("demo");
