@@ -125,7 +125,10 @@ impl Field {
                 }
                 None => wrong("must be an array."),
             },
-            "Radio" | "Select" => self.option(value).map_or_else(|| wrong("is invalid."), Ok),
+            "Radio" | "Select" => match self.option(value) {
+                Some(option) => Ok(crate::json::dig(&option, "/id").clone()),
+                None => wrong("is invalid."),
+            },
             "Date" => match value.as_str().and_then(parse_date) {
                 Some(_) => Ok(value.clone()),
                 None => wrong("is not a valid date."),

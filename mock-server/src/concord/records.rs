@@ -231,7 +231,8 @@ pub fn associations(
         let Some(other) = resource.links.iter().find(|link| *link == name) else {
             return Err(errors::invalid(&[(name.clone(), format!("The {name} cannot be associated."))]));
         };
-        let ids: Vec<u64> = ids.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        let number = |id: &Value| id.as_u64().or_else(|| id.as_str()?.parse().ok());
+        let ids: Vec<u64> = ids.as_array().into_iter().flatten().map(|id| number(id).unwrap_or(0)).collect();
         let table = account.tables.get(*other);
         if !ids.iter().all(|id| table.is_some_and(|table| table.live(*id).is_some())) {
             return Err(errors::invalid(&[(name.clone(), format!("The selected {name} is invalid."))]));
