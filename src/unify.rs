@@ -10,7 +10,7 @@ use crate::app::{App, Discovered, Service};
 use crate::connector::compile::ResourcePlan;
 use crate::downstream::Scope;
 use crate::envelope;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::mapping::Mapping;
 use crate::model::{
     Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Outcome, Request, Secret, ServiceId,
@@ -117,7 +117,13 @@ impl<'a> Line<'a> {
 
     /// An error with what the call has taken so far.
     fn failure(&self, error: Error) -> Error {
-        error.downstream_took(self.waited).service(self.resolved.connection.service.clone())
+        let service = self.resolved.connection.service.clone();
+        // The call keeps to the contract, so this is what the connector cannot take.
+        let error = match error.kind() {
+            Kind::RequestValidationError => error.detail_entry("service", service.as_str()),
+            _ => error,
+        };
+        error.downstream_took(self.waited).service(service)
     }
 
     /// What a plan for that operation stands on.

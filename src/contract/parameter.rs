@@ -4,6 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Number, Value};
 
+/// Largest whole number that every client can hold.
+const LARGEST_WHOLE: u64 = 9_007_199_254_740_991;
+
 /// The query keys that an operation knows.
 #[derive(Debug, Default)]
 pub struct Parameters {
@@ -148,12 +151,12 @@ pub fn integer(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    whole.parse().ok()
+    whole.parse().ok().filter(|number: &i64| number.unsigned_abs() <= LARGEST_WHOLE)
 }
 
+/// A number as JSON writes it, so that `inf` and `+1` are none and `1e+9` is one.
 fn decimal(text: &str) -> Option<Number> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'e' | b'E'));
-    if plain { text.parse::<f64>().ok().and_then(Number::from_f64) } else { None }
+    serde_json::from_str(text).ok()
 }
 
 #[cfg(test)]
@@ -170,6 +173,8 @@ mod tests {
             (Kind::Integer, "-5", json!(-5)),
             (Kind::Number, "10.0", json!(10)),
             (Kind::Number, "0.25", json!(0.25)),
+            (Kind::Number, "1e+3", json!(1000.0)),
+            (Kind::Integer, "-9007199254740991", json!(-9_007_199_254_740_991_i64)),
             (Kind::Boolean, "true", json!(true)),
             (Kind::Date, "2024-02-29", json!("2024-02-29")),
             (Kind::Datetime, "2026-11-22T04:30:18.602825Z", json!("2026-11-22T04:30:18.602825Z")),
@@ -189,7 +194,9 @@ mod tests {
             (Kind::Integer, "200."),
             (Kind::Integer, "+1"),
             (Kind::Integer, "99999999999999999999"),
+            (Kind::Integer, "9007199254740992"),
             (Kind::Number, "inf"),
+            (Kind::Number, "+1"),
             (Kind::Number, "NaN"),
             (Kind::Boolean, "1"),
             (Kind::Date, "2023-02-29"),

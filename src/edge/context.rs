@@ -67,9 +67,10 @@ pub(super) fn read(headers: &HeaderMap, needs: Needs) -> Result<Headers> {
         faults.malformed(SERVICE, "must be a connector's id such as hubspot");
     }
     let raw = match faults.optional(headers, RAW, 8).as_deref() {
-        None | Some("false") => false,
+        None if !headers.contains_key(RAW) => false,
+        Some("false") => false,
         Some("true") => true,
-        Some(_) => {
+        _ => {
             faults.malformed(RAW, "must be true or false");
             false
         }

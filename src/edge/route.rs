@@ -10,8 +10,8 @@ use crate::contract::{self, Api, Contract};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Operation, OperationId, Resource};
 
-/// Longest id in a path, in bytes once decoded.
-const LONGEST_ID: usize = 512;
+/// Longest id in a path, in characters once decoded.
+const LONGEST_ID: usize = 256;
 /// The same of a session's token.
 const LONGEST_TOKEN: usize = 4096;
 
@@ -207,10 +207,14 @@ fn identifier(name: &str, encoded: &str) -> Result<String> {
     let refused = |message: &str| query::refused(vec![query::Fault::parameter(name, message)]);
     let text = decode_path(encoded).map_err(refused)?;
     let longest = if name == "jwt" { LONGEST_TOKEN } else { LONGEST_ID };
-    if text.is_empty() || text.len() > longest {
-        return Err(refused(&format!("must have 1 to {longest} bytes")));
+    if text.is_empty() || text.chars().nth(longest).is_some() {
+        return Err(refused(&format!("must have 1 to {longest} characters")));
     }
-    if text.chars().any(|c| matches!(c, '/' | '?' | '#' | '%') || c.is_whitespace() || c.is_control()) {
+    // U+FEFF is a space to the regular expressions of the contract.
+    if text
+        .chars()
+        .any(|c| matches!(c, '/' | '?' | '#' | '%' | '\u{feff}') || c.is_whitespace() || c.is_control())
+    {
         return Err(refused("must not contain / ? # %, spaces or control characters"));
     }
     Ok(text.into_owned())
@@ -309,6 +313,7 @@ mod tests {
         };
         assert_eq!(id("/crm/contacts/a+b").unwrap(), "a+b");
         assert_eq!(id("/crm/contacts/%C3%A9").unwrap(), "é");
+        assert_eq!(id(&format!("/crm/contacts/{}", "%C3%A9".repeat(256))).unwrap(), "é".repeat(256));
         for bad in [
             "a%2Fb",
             "a%3Fb",
@@ -320,7 +325,9 @@ mod tests {
             "%ff",
             "a%2",
             "a%zz",
-            &"x".repeat(513),
+            "a%EF%BB%BFb",
+            &"x".repeat(257),
+            &"%C3%A9".repeat(257),
         ] {
             let path = format!("/crm/contacts/{bad}");
             assert_eq!(id(&path), Err(Kind::RequestValidationError), "{bad}");

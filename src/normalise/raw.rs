@@ -33,16 +33,20 @@ impl Replies {
 
     /// One reply as its body, several in the order sent under `replies`; always an object.
     pub fn into_value(self) -> Value {
-        let mut bodies = self.bodies;
-        match bodies.pop() {
-            Some(body @ Value::Object(_)) if bodies.is_empty() => body,
-            Some(body) if bodies.is_empty() => json!({ "data": body }),
-            Some(body) => {
-                bodies.push(body);
-                json!({ "replies": bodies })
-            }
-            None => Value::Object(Map::new()),
+        joined(self.bodies)
+    }
+}
+
+/// One reply as it is, several in their order under `replies`; always an object.
+pub fn joined(mut bodies: Vec<Value>) -> Value {
+    match bodies.pop() {
+        Some(body @ Value::Object(_)) if bodies.is_empty() => body,
+        Some(body) if bodies.is_empty() => json!({ "data": body }),
+        Some(body) => {
+            bodies.push(body);
+            json!({ "replies": bodies })
         }
+        None => Value::Object(Map::new()),
     }
 }
 

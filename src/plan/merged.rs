@@ -18,6 +18,7 @@ use crate::cursor::{Binding, Keyset, Position, Token};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::Records;
 use crate::model::{Call, Outcome, Warning};
+use crate::normalise::raw;
 
 /// Rounds of one call at the most; beyond, the page is handed out as far as it is.
 const ROUNDS: usize = 60;
@@ -290,7 +291,7 @@ impl Merged {
                 part: Part::default(),
             })),
             warnings: std::mem::take(&mut self.warnings),
-            raw: call.query.raw.then(|| Value::Array(std::mem::take(&mut self.raw))),
+            raw: call.query.raw.then(|| raw::joined(std::mem::take(&mut self.raw))),
             rate: std::mem::take(&mut self.rate),
         }))
     }

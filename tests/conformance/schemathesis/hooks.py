@@ -1,0 +1,60 @@
+"""What the gateway may refuse although its contract allows it, and checks beyond those of schemathesis.
+
+The contract says what any CRM may be asked; one CRM takes less, and has other records than those that were made up.
+Only such refusals are let through, told apart by their kind, never by their status alone.
+"""
+
+import copy
+
+import schemathesis
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+# The connected CRM lacks it, refused it, or no longer knows the position.
+OF_THE_CRM = {
+    "ConnectorExecutionError",
+    "UnsupportedFiltersError",
+    "UnsupportedSortFieldError",
+    "InvalidCursorError",
+    "PaginationNotSupportedError",
+}
+
+
+def _error(response):
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _is_of_the_crm(response):
+    error = _error(response)
+    detail = error.get("detail")
+    # `detail.service` names the connector that cannot take what the contract allows.
+    judged_by_connector = isinstance(detail, dict) and "service" in detail
+    return error.get("type_name") in OF_THE_CRM or judged_by_connector
+
+
+@schemathesis.check
+def accepted_unless_the_crm_refuses(ctx, response, case):
+    """positive_data_acceptance, but for refusals of the CRM."""
+    if not _is_of_the_crm(response):
+        positive_data_acceptance(ctx, response, case)
+
+
+@schemathesis.check
+def refused_before_the_crm_is_asked(ctx, response, case):
+    """negative_data_rejection for the CRM's refusals: what breaks the contract must not have come that far."""
+    if 400 <= response.status_code < 500 and _is_of_the_crm(response):
+        accepted = copy.copy(response)
+        accepted.status_code = 200
+        negative_data_rejection(ctx, accepted, case)
+
+
+@schemathesis.check
+def an_error_tells_its_status_and_request(ctx, response, case):
+    """The body of a failure repeats the status and the id of the request."""
+    if response.status_code >= 400 and case.method.upper() != "HEAD":
+        error = _error(response)
+        assert error.get("status_code") == response.status_code, error
+        assert [error.get("request_id")] == response.headers.get("request-id"), response.headers
