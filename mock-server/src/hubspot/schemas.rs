@@ -140,6 +140,8 @@ fn create(account: &mut Account, body: &Map<String, Value>) -> Outcome {
         .filter_map(|other| association(account, TypeIndex::try_from(at).ok()?, other))
         .collect();
     if let Some(objects) = account.objects.get_mut(at) {
+        // It begins without records, unlike what the account came with.
+        objects.loaded = true;
         objects.searchable = searchable.unwrap_or_else(|| std::mem::take(&mut objects.searchable));
         if let Some(custom) = objects.custom.as_mut() {
             custom.associations = associations;
