@@ -11,8 +11,6 @@ use url::Url;
 use crate::access::{self, Access};
 use crate::config::Settings;
 use crate::connector::load::{self, Source};
-use crate::connector::manifest::{self, OAuth2};
-use crate::connector::request::join;
 use crate::connector::{Connector, Registry};
 use crate::contract;
 use crate::cursor;
@@ -22,7 +20,7 @@ use crate::mapping::Fault;
 use crate::model::{Connection, ConnectionId, FieldDefinitions, Resource, ServiceId};
 use crate::plan::ask::Asked;
 use crate::storage::Store;
-use crate::vault::{self, ClientAuth, TokenEndpoint, Vault};
+use crate::vault::{self, Provider, Vault};
 
 /// Everything that calls share.
 pub struct App {
@@ -67,8 +65,8 @@ pub struct Service {
     pub base_url: Option<Url>,
     /// Settings without which a connection cannot be called.
     pub required_settings: Vec<String>,
-    /// The token endpoint, where the connector speaks OAuth.
-    pub token_endpoint: Option<TokenEndpoint>,
+    /// The CRM's OAuth side, where it has one.
+    pub oauth: Option<Arc<Provider>>,
     /// The CRM's names of objects, by resource.
     pub objects: BTreeMap<Resource, Arc<str>>,
 }
@@ -162,7 +160,12 @@ pub fn services(settings: &Settings) -> std::result::Result<Services, Vec<Fault>
                 connector: connector.clone(),
                 base_url: settings.base_urls.get(id.as_str()).cloned(),
                 required_settings: required.map(|setting| setting.id.clone()).collect(),
-                token_endpoint: token_endpoint(connector, settings.base_urls.get(id.as_str())),
+                oauth: connector
+                    .manifest
+                    .auth
+                    .oauth2
+                    .as_ref()
+                    .map(|oauth| Arc::new(Provider::new(oauth, settings.base_urls.get(id.as_str())))),
                 objects: connector
                     .resources
                     .iter()
@@ -202,23 +205,4 @@ impl Service {
             )
         })
     }
-}
-
-fn token_endpoint(connector: &Connector, base_url: Option<&Url>) -> Option<TokenEndpoint> {
-    let oauth: &OAuth2 = connector.manifest.auth.oauth2.as_ref()?;
-    let own = Url::parse(&oauth.token_url).ok()?;
-    let url = match base_url {
-        Some(base) => join(base, own.path()),
-        None => own,
-    };
-    Some(TokenEndpoint {
-        url,
-        client_auth: match oauth.client_auth {
-            manifest::ClientAuth::Body => ClientAuth::Body,
-            manifest::ClientAuth::Basic => ClientAuth::Basic,
-        },
-        extra_params: oauth.token_params.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        capture: oauth.capture.iter().map(|(key, name)| (key.clone(), name.clone())).collect(),
-        final_errors: oauth.final_errors.clone(),
-    })
 }

@@ -88,8 +88,8 @@ impl<'a> Line<'a> {
             .get(&resolved.connection.service)
             .cloned()
             .ok_or_else(|| Error::internal("the connection's connector is gone"))?;
-        let resolved = match &service.token_endpoint {
-            Some(endpoint) => app.vault.fresh(resolved, endpoint).await?,
+        let resolved = match &service.oauth {
+            Some(provider) => app.vault.fresh(resolved, provider).await?,
             None => resolved,
         };
         let scope =
@@ -236,13 +236,13 @@ impl<'a> Line<'a> {
 
     /// New credentials after a refusal; whether there are any.
     async fn refresh(&mut self) -> Result<bool> {
-        let (Some(endpoint), Credentials::OAuth { access_token, .. }) =
-            (&self.service.token_endpoint, &self.resolved.credentials)
+        let (Some(provider), Credentials::OAuth { access_token, .. } | Credentials::Granted { access_token, .. }) =
+            (&self.service.oauth, &self.resolved.credentials)
         else {
             return Ok(false);
         };
         self.refreshed = true;
-        self.resolved = self.app.vault.refresh_after_401(&self.resolved, endpoint, access_token).await?;
+        self.resolved = self.app.vault.refresh_after_401(&self.resolved, provider, access_token).await?;
         Ok(true)
     }
 
@@ -311,10 +311,13 @@ fn trace_headers(trace: Option<&Trace>) -> Vec<(HeaderName, HeaderValue)> {
 
 fn secret<'s>(credentials: &'s Credentials, name: &str) -> Option<&'s str> {
     match credentials {
-        Credentials::OAuth { access_token, .. } if name == "access_token" => {
+        Credentials::OAuth { access_token, .. } | Credentials::Granted { access_token, .. }
+            if name == "access_token" =>
+        {
             Some(access_token.expose()).filter(|token| !token.is_empty())
         }
         Credentials::OAuth { .. } => None,
+        Credentials::Granted { values, .. } => values.get(name).map(Secret::expose),
         Credentials::Static { values } => values.get(name).map(Secret::expose),
     }
 }

@@ -2,13 +2,14 @@
 //! [`Registry`]. Never: sockets, clock, logs; files only in [`load`].
 //!
 //! Reading order: [`manifest`] what a manifest says · [`template`] and [`request`] requests with placeholders ·
-//! [`pattern`] what resources have in common · [`compile`] everything parsed · [`cross`] what files must agree on · [`dig`] dotted paths · [`load`] files to registry.
+//! [`oauth`] what an OAuth side must hold to · [`pattern`] what resources have in common · [`compile`] everything parsed · [`cross`] what files must agree on · [`dig`] dotted paths · [`load`] files to registry.
 
 pub mod compile;
 pub mod cross;
 pub mod dig;
 pub mod load;
 pub mod manifest;
+pub mod oauth;
 pub mod pattern;
 pub mod request;
 pub mod template;

@@ -57,6 +57,17 @@ pub enum Credentials {
         /// The scopes granted, separated by spaces; empty where the CRM does not say.
         scope: String,
     },
+    /// What gets access tokens without a browser (client credentials, password), and the token in use.
+    Granted {
+        /// The values that the consumer entered, by form-field id; empty where the application's OAuth client is enough.
+        values: BTreeMap<String, Secret>,
+        /// Sent with each request.
+        access_token: Secret,
+        /// When it ends, in seconds since 1970; none where the CRM does not say.
+        expires_at: Option<i64>,
+        /// The scopes granted, separated by spaces; empty where the CRM does not say.
+        scope: String,
+    },
     /// Values that the consumer entered, by name: an API key, both halves of a two-part key, a user name and password.
     Static {
         /// The values by form-field id.

@@ -214,7 +214,8 @@ impl Store {
         let _changes = self.changes(Topic::Consumer(of.app.as_str(), of.consumer.as_str()));
         let mut tx = self.db().write().await?;
         let done = sqlx::query(
-            "UPDATE credentials SET sealed = $3, version = version + 1, updated_ms = $4 WHERE connection_id = $1 AND version = $2",
+            "UPDATE credentials SET sealed = $3, version = version + 1, updated_ms = $4, \
+             lease_holder = NULL, lease_until_ms = NULL, asked_since_ms = NULL WHERE connection_id = $1 AND version = $2",
         )
         .bind(of.id.as_str())
         .bind(version)
@@ -268,7 +269,8 @@ impl Store {
         }
         sqlx::query(
             "INSERT INTO credentials (connection_id, sealed, version, updated_ms) VALUES ($1, $2, 1, $3) \
-             ON CONFLICT (connection_id) DO UPDATE SET sealed = $2, version = version + 1, updated_ms = $3",
+             ON CONFLICT (connection_id) DO UPDATE SET sealed = $2, version = version + 1, updated_ms = $3, \
+             lease_holder = NULL, lease_until_ms = NULL, asked_since_ms = NULL",
         )
         .bind(of.id.as_str())
         .bind(sealed)

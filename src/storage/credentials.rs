@@ -21,9 +21,24 @@ enum Sealed<'a> {
         expires_at: Option<i64>,
         scope: String,
     },
+    Granted {
+        values: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+        #[serde(borrow)]
+        access_token: Cow<'a, str>,
+        expires_at: Option<i64>,
+        scope: String,
+    },
     Static {
         values: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     },
+}
+
+fn exposed(values: &BTreeMap<String, Secret>) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
+    values.iter().map(|(name, value)| (name.as_str().into(), value.expose().into())).collect()
+}
+
+fn hidden(values: BTreeMap<Cow<'_, str>, Cow<'_, str>>) -> BTreeMap<String, Secret> {
+    values.into_iter().map(|(name, value)| (name.into_owned(), Secret::new(value))).collect()
 }
 
 /// Seals a connection's credentials.
@@ -43,10 +58,13 @@ pub(super) fn seal(
                 scope: scope.clone(),
             })?
         }
-        Credentials::Static { values } => {
-            let values = values.iter().map(|(name, value)| (name.as_str().into(), value.expose().into()));
-            secret_json(&Sealed::Static { values: values.collect() })?
-        }
+        Credentials::Granted { values, access_token, expires_at, scope } => secret_json(&Sealed::Granted {
+            values: exposed(values),
+            access_token: access_token.expose().into(),
+            expires_at: *expires_at,
+            scope: scope.clone(),
+        })?,
+        Credentials::Static { values } => secret_json(&Sealed::Static { values: exposed(values) })?,
     };
     key.seal(&place, &json)
 }
@@ -63,18 +81,19 @@ pub(super) fn open(key: &Key, app: &str, connection: &str, sealed: &[u8]) -> Res
                 expires_at,
                 scope,
             },
-            Sealed::Static { values } => Credentials::Static {
-                values: values
-                    .into_iter()
-                    .map(|(name, value)| (name.into_owned(), Secret::new(value)))
-                    .collect(),
+            Sealed::Granted { values, access_token, expires_at, scope } => Credentials::Granted {
+                values: hidden(values),
+                access_token: Secret::new(access_token),
+                expires_at,
+                scope,
             },
+            Sealed::Static { values } => Credentials::Static { values: hidden(values) },
         },
     )
 }
 
 /// JSON in memory that is wiped after use.
-fn secret_json<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn secret_json<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, Error> {
     // Room for what tokens take, so that growing leaves no copies behind.
     let mut text = Zeroizing::new(Vec::with_capacity(16 * 1024));
     serde_json::to_writer(&mut *text, value)?;

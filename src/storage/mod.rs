@@ -2,18 +2,20 @@
 //!
 //! The only place that names the database and the only one that holds the master key. [`keyfile`] where that key comes
 //! from · [`sealed`] encryption and key derivation · [`sqlite`] the embedded database · then one file per noun:
-//! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`].
+//! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`].
 //!
 //! Readers that keep what they read put the topic's [`Store::epoch`] into the key that they keep it under: every write
 //! moves it on, so nothing kept before a write is found after it.
 
 pub mod applications;
+pub mod authorisations;
 pub mod connections;
 pub mod consumers;
 mod credentials;
 pub mod integrations;
 pub mod keyfile;
 pub mod keys;
+pub mod refreshes;
 pub mod sealed;
 pub mod sqlite;
 
@@ -26,10 +28,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::hmac;
 
 pub use applications::Application;
+pub use authorisations::{NewState, StateId, TakenState};
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
 pub use consumers::{Consumer, ConsumersFilter};
 pub use integrations::{Integration, NewIntegration};
 pub use keys::{ApiKey, Candidate, NewKey};
+pub use refreshes::Lease;
 pub use sealed::{Key, Place};
 
 use sqlite::Sqlite;

@@ -93,14 +93,14 @@ fn make_private(path: &Path) -> Result<(), Error> {
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
-    let first = Migration::new(
-        1,
-        "first".into(),
-        MigrationType::Simple,
-        include_str!("../../migrations/sqlite/0001_first.sql").into_sql_str(),
-        false,
-    );
-    match Migrator::with_migrations(vec![first]).run(pool).await {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let all = vec![
+        migration(1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
+        migration(5, "oauth", include_str!("../../migrations/sqlite/0005_oauth.sql")),
+    ];
+    match Migrator::with_migrations(all).run(pool).await {
         Err(MigrateError::VersionMissing(version)) => Err(Error::Unusable(format!(
             "the database has layout {version}, which a newer crosswalk made: start that one, or restore a backup"
         ))),

@@ -1,5 +1,6 @@
 //! One exchange with a CRM's token endpoint: the request as RFC 6749 has it, the reply as CRMs do it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +11,8 @@ use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, Client, ClientId, ClientSecret, ExtraTokenFields, RefreshToken, RequestTokenError,
+    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, ExtraTokenFields, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, ResourceOwnerPassword, ResourceOwnerUsername, Scope,
     StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,8 @@ pub struct TokenEndpoint {
     pub capture: Vec<(String, String)>,
     /// Error codes of this CRM, besides those of RFC 6749, after which the refresh token is dead.
     pub final_errors: Vec<String>,
+    /// How long an access token lives, in seconds, where the reply does not say.
+    pub expires_in_s: Option<u64>,
 }
 
 /// The OAuth client of an application.
@@ -70,7 +74,7 @@ pub struct Grant {
     pub access_token: Secret,
     /// A refresh token; none where the one in use stays.
     pub refresh_token: Option<Secret>,
-    /// How long the access token lasts, in seconds; none where the CRM does not say.
+    /// How long the access token lasts, in seconds; none where neither the CRM nor its manifest says.
     pub expires_in: Option<u64>,
     /// Its scopes; none where the CRM does not say.
     pub scope: Option<String>,
@@ -100,12 +104,53 @@ pub enum Refusal {
 /// Codes after which the same grant is refused for ever (RFC 6749, section 5.2).
 const FINAL: [&str; 3] = ["invalid_grant", "invalid_client", "unauthorized_client"];
 
-/// Gets new tokens for a refresh token.
-pub async fn refresh(
+/// What is exchanged for tokens.
+#[derive(Debug, Clone, Copy)]
+pub enum Offer<'a> {
+    /// A refresh token.
+    Refresh(&'a Secret),
+    /// The code that the CRM's authorize page gave.
+    Code {
+        /// The code.
+        code: &'a Secret,
+        /// The redirect URI that it was given to.
+        redirect_uri: &'a str,
+        /// The secret half of the PKCE challenge, where one was sent.
+        verifier: Option<&'a Secret>,
+    },
+    /// The client alone.
+    Client {
+        /// Scopes asked for, as they stand in the request.
+        scope: &'a str,
+    },
+    /// A user's own name and password.
+    Password {
+        /// The name.
+        username: &'a Secret,
+        /// The password.
+        password: &'a Secret,
+        /// Scopes asked for, as they stand in the request.
+        scope: &'a str,
+    },
+}
+
+impl<'a> Offer<'a> {
+    fn secrets(&self) -> Vec<&'a Secret> {
+        match *self {
+            Offer::Refresh(token) => vec![token],
+            Offer::Code { code, verifier, .. } => std::iter::once(code).chain(verifier).collect(),
+            Offer::Client { .. } => Vec::new(),
+            Offer::Password { username, password, .. } => vec![username, password],
+        }
+    }
+}
+
+/// Gets tokens for what is offered.
+pub async fn exchange(
     http: &HttpClient,
     endpoint: &TokenEndpoint,
     client: OAuthClient<'_>,
-    refresh_token: &Secret,
+    offer: Offer<'_>,
 ) -> Result<Grant, Refusal> {
     let mut oauth: TokenClient =
         Client::new(ClientId::new(client.id.to_owned())).set_auth_type(match endpoint.client_auth {
@@ -116,17 +161,45 @@ pub async fn refresh(
         oauth = oauth.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
     }
     let oauth = oauth.set_token_uri(TokenUrl::from_url(endpoint.url.clone()));
-    let token = RefreshToken::new(refresh_token.expose().to_owned());
-    let mut request = oauth.exchange_refresh_token(&token);
-    for (name, value) in &endpoint.extra_params {
-        request = request.add_extra_param(name, value);
-    }
     let send = |request| send(http.clone(), request);
-    let secrets: Vec<&Secret> = std::iter::once(refresh_token).chain(client.secret).collect();
-    match request.request_async(&send).await {
-        Ok(reply) => Ok(granted(&reply, endpoint)),
-        Err(error) => Err(refused(error, endpoint, &secrets)),
-    }
+    let extra = endpoint.extra_params.iter();
+    let outcome = match offer {
+        Offer::Refresh(token) => {
+            let token = RefreshToken::new(token.expose().to_owned());
+            let request = oauth.exchange_refresh_token(&token);
+            let request = extra.fold(request, |request, (name, value)| request.add_extra_param(name, value));
+            request.request_async(&send).await
+        }
+        Offer::Code { code, redirect_uri, verifier } => {
+            let to = RedirectUrl::new(redirect_uri.to_owned())
+                .map_err(|error| Refusal::Transient { says: error.to_string(), retry_after_ms: None })?;
+            let mut request =
+                oauth.exchange_code(AuthorizationCode::new(code.expose().to_owned())).set_redirect_uri(Cow::Owned(to));
+            if let Some(verifier) = verifier {
+                request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
+            }
+            let request = extra.fold(request, |request, (name, value)| request.add_extra_param(name, value));
+            request.request_async(&send).await
+        }
+        Offer::Client { scope } => {
+            let request = oauth.exchange_client_credentials();
+            let scope = Some(scope).filter(|scope| !scope.is_empty()).map(|scope| Scope::new(scope.to_owned()));
+            let request = request.add_scopes(scope);
+            let request = extra.fold(request, |request, (name, value)| request.add_extra_param(name, value));
+            request.request_async(&send).await
+        }
+        Offer::Password { username, password, scope } => {
+            let username = ResourceOwnerUsername::new(username.expose().to_owned());
+            let password = ResourceOwnerPassword::new(password.expose().to_owned());
+            let request = oauth.exchange_password(&username, &password);
+            let scope = Some(scope).filter(|scope| !scope.is_empty()).map(|scope| Scope::new(scope.to_owned()));
+            let request = request.add_scopes(scope);
+            let request = extra.fold(request, |request, (name, value)| request.add_extra_param(name, value));
+            request.request_async(&send).await
+        }
+    };
+    let secrets: Vec<&Secret> = offer.secrets().into_iter().chain(client.secret).collect();
+    outcome.map(|reply| granted(&reply, endpoint)).map_err(|error| refused(error, endpoint, &secrets))
 }
 
 type TokenClient = Client<
@@ -156,7 +229,7 @@ fn granted(reply: &Reply, endpoint: &TokenEndpoint) -> Grant {
     Grant {
         access_token: Secret::new(reply.access_token().secret()),
         refresh_token: reply.refresh_token().map(|token| Secret::new(token.secret())),
-        expires_in: reply.expires_in().map(|life| life.as_secs()),
+        expires_in: reply.expires_in().map(|life| life.as_secs()).or(endpoint.expires_in_s),
         scope: reply
             .scopes()
             .map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")),
@@ -196,7 +269,7 @@ fn refused(
 }
 
 /// The text without the secrets, and not longer than a sentence or three.
-fn redacted(text: &str, secrets: &[&Secret]) -> String {
+pub(super) fn redacted(text: &str, secrets: &[&Secret]) -> String {
     let text = secrets
         .iter()
         .filter(|secret| !secret.is_empty())
@@ -304,168 +377,4 @@ fn json_reply(status: StatusCode, body: &Value) -> Option<Response<Vec<u8>>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-
-    fn endpoint(client_auth: ClientAuth) -> TokenEndpoint {
-        TokenEndpoint {
-            url: Url::parse("http://127.0.0.1:1/token").unwrap(),
-            client_auth,
-            extra_params: vec![("redirect_uri".to_owned(), "https://a.example/cb".to_owned())],
-            capture: vec![
-                ("api_domain".to_owned(), "api_domain".to_owned()),
-                ("hub_id".to_owned(), "portal".to_owned()),
-            ],
-            final_errors: vec!["BAD_REFRESH_TOKEN".to_owned()],
-        }
-    }
-
-    type Seen = Arc<Mutex<Vec<Request<Vec<u8>>>>>;
-
-    /// A client that answers all requests so, and keeps them.
-    fn answering(status: u16, body: &str) -> (HttpClient, Seen) {
-        let seen = Seen::default();
-        let (kept, body) = (seen.clone(), body.to_owned());
-        let client: HttpClient = Arc::new(move |request| {
-            kept.lock().unwrap().push(request);
-            let reply =
-                Response::builder().status(status).header("retry-after", "7").body(body.clone().into_bytes());
-            Box::pin(async move { Ok(reply.unwrap()) })
-        });
-        (client, seen)
-    }
-
-    async fn exchange(client_auth: ClientAuth, status: u16, body: &str) -> Result<Grant, Refusal> {
-        let (client, _) = answering(status, body);
-        let secret = Secret::new("cs-1");
-        let oauth = OAuthClient { id: "c-1", secret: Some(&secret) };
-        refresh(&client, &endpoint(client_auth), oauth, &Secret::new("rt-1")).await
-    }
-
-    #[tokio::test]
-    async fn the_client_proves_itself_as_told() {
-        let secret = Secret::new("cs-1");
-        for client_auth in [ClientAuth::Basic, ClientAuth::Body] {
-            let (client, seen) = answering(200, r#"{"access_token":"at","token_type":"bearer"}"#);
-            let oauth = OAuthClient { id: "c-1", secret: Some(&secret) };
-            refresh(&client, &endpoint(client_auth), oauth, &Secret::new("rt-1")).await.unwrap();
-            let request = seen.lock().unwrap().remove(0);
-            let form: BTreeMap<String, String> =
-                url::form_urlencoded::parse(request.body()).into_owned().collect();
-            assert_eq!(form["grant_type"], "refresh_token");
-            assert_eq!(form["refresh_token"], "rt-1");
-            assert_eq!(form["redirect_uri"], "https://a.example/cb");
-            let header = request.headers().get("authorization").map(|value| value.to_str().unwrap());
-            match client_auth {
-                // c-1:cs-1
-                ClientAuth::Basic => {
-                    assert_eq!((header, form.get("client_secret")), (Some("Basic Yy0xOmNzLTE="), None))
-                }
-                ClientAuth::Body => {
-                    assert_eq!(
-                        (header, form["client_id"].as_str(), form["client_secret"].as_str()),
-                        (None, "c-1", "cs-1")
-                    );
-                }
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn replies_are_read_as_crms_write_them() {
-        // body, expires_in, refresh token, scope
-        let rows = [
-            (
-                r#"{"access_token":"at","token_type":"Bearer","expires_in":1800,"refresh_token":"rt-2","scope":"a b"}"#,
-                Some(1800),
-                Some("rt-2"),
-                Some("a b"),
-            ),
-            (r#"{"access_token":"at"}"#, None, None, None),
-            (
-                r#"{"access_token":"at","expires_in":"3599","scope":"a,b , c"}"#,
-                Some(3599),
-                None,
-                Some("a b c"),
-            ),
-            (r#"{"access_token":"at","expires_in":3599.5,"scope":["a","b"]}"#, Some(3599), None, Some("a b")),
-            (r#"{"access_token":"at","expires_in":3600000,"expires_in_sec":3600}"#, Some(3600), None, None),
-            (
-                r#"{"access_token":"at","expires_in":null,"refresh_token":null,"scope":null}"#,
-                None,
-                None,
-                None,
-            ),
-            (r#"{"access_token":"at","expires_in":"soon","refresh_token":""}"#, None, None, None),
-            (r#"{"access_token":"at","expires_in":0,"error":null}"#, None, None, None),
-            (r#"{"access_token":"at","expires_in":-1,"token_type":null}"#, None, None, None),
-        ];
-        for (body, expires_in, refresh_token, scope) in rows {
-            let grant = exchange(ClientAuth::Body, 200, body)
-                .await
-                .unwrap_or_else(|error| panic!("{body}: {error:?}"));
-            assert_eq!(grant.access_token.expose(), "at", "{body}");
-            assert_eq!(grant.expires_in, expires_in, "{body}");
-            assert_eq!(grant.refresh_token.as_ref().map(Secret::expose), refresh_token, "{body}");
-            assert_eq!(grant.scope.as_deref(), scope, "{body}");
-        }
-    }
-
-    #[tokio::test]
-    async fn values_are_captured_under_their_names() {
-        let body = r#"{"access_token":"at","api_domain":"https://acme.example","hub_id":62515,"other":"x"}"#;
-        let captured = exchange(ClientAuth::Basic, 200, body).await.unwrap().captured;
-        let expected = [("api_domain", "https://acme.example"), ("portal", "62515")];
-        assert_eq!(captured, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-    }
-
-    #[tokio::test]
-    async fn refusals_are_final_or_not() {
-        let finals = [
-            (400, r#"{"error":"invalid_grant","error_description":"gone"}"#, "invalid_grant"),
-            (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
-            (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
-            (200, r#"{"error":"invalid_grant"}"#, "invalid_grant"),
-            (
-                400,
-                r#"{"status":"BAD_REFRESH_TOKEN","message":"missing or unknown refresh token"}"#,
-                "BAD_REFRESH_TOKEN",
-            ),
-        ];
-        for (status, body, expected) in finals {
-            match exchange(ClientAuth::Body, status, body).await {
-                Err(Refusal::Final { code, .. }) => assert_eq!(code, expected),
-                other => panic!("{body}: {other:?}"),
-            }
-        }
-        let transients = [
-            (500, r#"{"error":"invalid_grant"}"#),
-            (503, "oops"),
-            (429, "{}"),
-            (408, ""),
-            (302, ""),
-            (400, r#"{"error":"temporarily_unavailable"}"#),
-            (400, r#"{"error":"invalid_request"}"#),
-            (200, "<html>"),
-            (200, "{}"),
-            (200, "[]"),
-            (403, "blocked"),
-        ];
-        for (status, body) in transients {
-            let refusal = exchange(ClientAuth::Body, status, body).await;
-            assert!(matches!(refusal, Err(Refusal::Transient { .. })), "{status} {body}: {refusal:?}");
-        }
-        let busy = exchange(ClientAuth::Body, 429, "").await;
-        assert!(matches!(busy, Err(Refusal::Transient { retry_after_ms: Some(7000), .. })));
-    }
-
-    #[tokio::test]
-    async fn what_the_crm_says_is_kept_but_no_secret() {
-        let body = r#"{"error":"invalid_grant","error_description":"token rt-1 of cs-1\nis revoked"}"#;
-        let refusal = exchange(ClientAuth::Body, 400, body).await.unwrap_err();
-        let says = "invalid_grant: token *** of *** is revoked".to_owned();
-        assert_eq!(refusal, Refusal::Final { code: "invalid_grant".to_owned(), says });
-    }
-}
+mod tests;

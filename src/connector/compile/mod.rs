@@ -63,6 +63,7 @@ impl Connector {
         if manifest.base_url.is_empty() {
             faults.add("/base_url", "at least one base URL is needed");
         }
+        faults.0.extend(super::oauth::check(&manifest));
         let sign = manifest
             .auth
             .sign

@@ -25,13 +25,21 @@ pub struct Auth {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2 {
-    /// Where users consent.
-    pub authorize_url: String,
-    /// Where codes and refresh tokens are exchanged.
-    pub token_url: String,
-    /// Where tokens are revoked.
+    /// Where users consent; needed for the grant `authorization_code`.
     #[serde(default)]
-    pub revoke_url: Option<String>,
+    pub authorize_url: Option<Urls>,
+    /// Where codes and refresh tokens are exchanged.
+    pub token_url: Urls,
+    /// Where tokens are revoked (RFC 7009).
+    #[serde(default)]
+    pub revoke_url: Option<Urls>,
+    /// Hosts that the URLs above may lead to once their names are filled in: `accounts.crm.example`, `*.crm.example`, or
+    /// with a scheme a whole origin. Needed where a URL has names.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// How tokens can be had.
+    #[serde(default = "default_grants")]
+    pub grants: Vec<GrantKind>,
     /// How the client proves itself at the token endpoint.
     #[serde(default)]
     pub client_auth: ClientAuth,
@@ -47,7 +55,7 @@ pub struct OAuth2 {
     /// What becomes of a refresh token when it is used.
     #[serde(default)]
     pub refresh_token: RefreshToken,
-    /// How long an access token lives, in seconds, where the reply does not say.
+    /// How long an access token lives, in seconds, where the reply does not say; without it, until a call is refused.
     #[serde(default)]
     pub expires_in_s: Option<u64>,
     /// Error codes after which a refresh token is dead, besides those of RFC 6749.
@@ -62,6 +70,45 @@ pub struct OAuth2 {
     /// Keys of the token reply that the connection keeps, and under which name.
     #[serde(default)]
     pub capture: BTreeMap<String, String>,
+    /// Query parameters of the callback that the connection keeps, and under which name.
+    #[serde(default)]
+    pub capture_callback: BTreeMap<String, String>,
+}
+
+/// One URL template, or several: the first whose names all have values.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Urls {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Urls {
+    /// The templates in order.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Urls::One(url) => std::slice::from_ref(url),
+            Urls::Several(urls) => urls,
+        }
+    }
+}
+
+/// How tokens can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantKind {
+    /// A user consents in the browser.
+    AuthorizationCode,
+    /// The client itself: the connection's own `client_id` and `client_secret`, or the integration's.
+    ClientCredentials,
+    /// The connection's `username` and `password`.
+    Password,
+}
+
+fn default_grants() -> Vec<GrantKind> {
+    vec![GrantKind::AuthorizationCode]
 }
 
 fn default_scope_separator() -> String {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::model::Resource;
 
-pub use auth::{Auth, Basic, ClientAuth, OAuth2, RefreshToken, Sign};
+pub use auth::{Auth, Basic, ClientAuth, GrantKind, OAuth2, RefreshToken, Sign, Urls};
 pub use discover::{Discover, DiscoverField, DiscoverOptions, PathIs};
 pub use errors::{ErrorList, ErrorRule, Errors, Meaning, RateLimit, Retry};
 pub use list::{Directions, Enrich, FilterSpec, Hydrate, ListSpec, Reshape, ReshapeKey, SortSpec};
