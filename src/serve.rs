@@ -167,6 +167,7 @@ fn reload(app: &App) {
 
 async fn settle(app: &App, store: &Store, drained: Option<Drained>) {
     noted(app.access.flush().await);
+    app.vault.settle().await;
     store.close().await;
     if let Some(drained) = drained.filter(|drained| drained.unfinished_calls > 0) {
         tracing::warn!(calls = drained.unfinished_calls, "stopped with calls still at work");

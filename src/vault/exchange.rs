@@ -26,7 +26,10 @@ pub fn http_client(client: Arc<Client>, timeout: Duration) -> HttpClient {
             let scope =
                 Scope { connection: ConnectionId::new("token endpoint"), deadline: Instant::now() + timeout };
             let (head, body) = request.into_parts();
-            let url = Url::parse(&head.uri.to_string()).map_err(|error| Transport(error.to_string()))?;
+            let url = Url::parse(&head.uri.to_string()).map_err(|error| Transport {
+                says: error.to_string(),
+                unsent: true,
+            })?;
             let request = Request {
                 step: Arc::from("oauth.token"),
                 method: head.method,
@@ -46,10 +49,11 @@ pub fn http_client(client: Arc<Client>, timeout: Duration) -> HttpClient {
 }
 
 fn unsent(failure: &Failure) -> Transport {
-    Transport(match failure {
+    let says = match failure {
         Failure::NotSent(why) => format!("the token endpoint could not be reached: {why}"),
         Failure::Dropped(why) => format!("the token endpoint broke off: {why}"),
         Failure::TimedOut(after) => format!("the token endpoint did not answer within {} s", after.as_secs()),
         Failure::TooLarge(bytes) => format!("the token endpoint's reply is over {bytes} bytes"),
-    })
+    };
+    Transport { says, unsent: matches!(failure, Failure::NotSent(_)) }
 }

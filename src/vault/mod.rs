@@ -2,9 +2,11 @@
 //! tokens. Never: SQL, HTTP beyond the closure given, what the call is about.
 //!
 //! [`resolve`] which connection · [`refresh`] fresh tokens, one refresh at a time · [`token`] one exchange with a CRM's
-//! token endpoint · [`exchange`] the HTTP client that it goes through.
+//! token endpoint · [`exchange`] the HTTP client that it goes through · [`oauth`] how a customer connects: authorise,
+//! call back, revoke.
 
 pub mod exchange;
+pub mod oauth;
 pub mod refresh;
 pub mod resolve;
 pub mod token;
@@ -18,6 +20,7 @@ use crate::model::{AppId, ConsumerId};
 use crate::storage::Store;
 
 pub use exchange::http_client;
+pub use oauth::Provider;
 pub use resolve::{Connectors, Resolved};
 pub use token::{ClientAuth, HttpClient, TokenEndpoint, Transport};
 

@@ -95,7 +95,7 @@ impl Vault {
         }
     }
 
-    async fn integrations(&self, app: &AppId) -> error::Result<Arc<Integrations>> {
+    pub(super) async fn integrations(&self, app: &AppId) -> error::Result<Arc<Integrations>> {
         let inner = &self.0;
         let slot = (app.clone(), inner.store.epoch(Topic::Integrations(app.as_str())));
         let loaded = inner.integrations.try_get_with(slot, async {

@@ -29,8 +29,13 @@ pub type Sending = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Transpo
 
 /// Why no reply came.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct Transport(pub String);
+#[error("{says}")]
+pub struct Transport {
+    /// What happened.
+    pub says: String,
+    /// Whether the request surely did not arrive.
+    pub unsent: bool,
+}
 
 /// How an OAuth client proves itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +103,8 @@ pub enum Refusal {
         says: String,
         /// When the CRM wants to be asked again, in milliseconds.
         retry_after_ms: Option<u64>,
+        /// Whether it may have been granted all the same: nobody heard how it ended.
+        unanswered: bool,
     },
 }
 
@@ -172,7 +179,11 @@ pub async fn exchange(
         }
         Offer::Code { code, redirect_uri, verifier } => {
             let to = RedirectUrl::new(redirect_uri.to_owned())
-                .map_err(|error| Refusal::Transient { says: error.to_string(), retry_after_ms: None })?;
+                .map_err(|error| Refusal::Transient {
+                says: error.to_string(),
+                retry_after_ms: None,
+                unanswered: false,
+            })?;
             let mut request =
                 oauth.exchange_code(AuthorizationCode::new(code.expose().to_owned())).set_redirect_uri(Cow::Owned(to));
             if let Some(verifier) = verifier {
@@ -251,19 +262,19 @@ fn refused(
             if FINAL.contains(&code.as_str()) || endpoint.final_errors.contains(&code) {
                 Refusal::Final { code: redacted(&code, secrets), says }
             } else {
-                Refusal::Transient { says, retry_after_ms: None }
+                Refusal::Transient { says, retry_after_ms: None, unanswered: false }
             }
         }
-        RequestTokenError::Request(Unsent { says, retry_after_ms }) => {
-            Refusal::Transient { says: redacted(&says, secrets), retry_after_ms }
+        RequestTokenError::Request(Unsent { says, retry_after_ms, unanswered }) => {
+            Refusal::Transient { says: redacted(&says, secrets), retry_after_ms, unanswered }
         }
         // The reply's text is left out: it may hold tokens.
         RequestTokenError::Parse(..) => {
             let says = "the token endpoint's reply is not a token reply".to_owned();
-            Refusal::Transient { says, retry_after_ms: None }
+            Refusal::Transient { says, retry_after_ms: None, unanswered: true }
         }
         RequestTokenError::Other(says) => {
-            Refusal::Transient { says: redacted(&says, secrets), retry_after_ms: None }
+            Refusal::Transient { says: redacted(&says, secrets), retry_after_ms: None, unanswered: false }
         }
     }
 }
@@ -283,10 +294,15 @@ pub(super) fn redacted(text: &str, secrets: &[&Secret]) -> String {
 struct Unsent {
     says: String,
     retry_after_ms: Option<u64>,
+    unanswered: bool,
 }
 
 async fn send(http: HttpClient, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Unsent> {
-    let reply = http(request).await.map_err(|Transport(says)| Unsent { says, retry_after_ms: None })?;
+    let reply = http(request).await.map_err(|Transport { says, unsent }| Unsent {
+        says,
+        retry_after_ms: None,
+        unanswered: !unsent,
+    })?;
     let status = reply.status();
     let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
     if status.is_server_error() || busy || status.is_redirection() {
@@ -297,11 +313,13 @@ async fn send(http: HttpClient, request: Request<Vec<u8>>) -> Result<Response<Ve
         return Err(Unsent {
             says: format!("the token endpoint answered {status}"),
             retry_after_ms: seconds.map(|seconds| seconds.saturating_mul(1000)),
+            unanswered: status.is_server_error(),
         });
     }
     normalised(status, reply.body()).ok_or_else(|| Unsent {
         says: format!("the token endpoint answered {status} without a JSON object"),
         retry_after_ms: None,
+        unanswered: true,
     })
 }
 

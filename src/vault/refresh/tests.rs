@@ -14,7 +14,7 @@ use super::*;
 use crate::downstream;
 use crate::model::{AppId, ConsumerId, ServiceId};
 use crate::storage::{Key, Location, NewConnection, NewIntegration, Store};
-use crate::vault::{ClientAuth, HttpClient, http_client};
+use crate::vault::{HttpClient, http_client};
 
 /// A token server on loopback: tells of each request as it arrives, and answers once it is let.
 struct TokenServer {
@@ -58,14 +58,8 @@ impl TokenServer {
         TokenServer { url, arrived, let_go, replies, task }
     }
 
-    fn endpoint(&self) -> TokenEndpoint {
-        TokenEndpoint {
-            url: self.url.clone(),
-            client_auth: ClientAuth::Body,
-            extra_params: Vec::new(),
-            capture: vec![("api_domain".to_owned(), "api_domain".to_owned())],
-            final_errors: Vec::new(),
-        }
+    fn endpoint(&self) -> Arc<Provider> {
+        provider(&self.url, json!({ "capture": { "api_domain": "api_domain" } }))
     }
 
     /// Requests that arrived and were not looked at yet.
@@ -82,6 +76,13 @@ impl Drop for TokenServer {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The OAuth side of a CRM whose token endpoint is there.
+fn provider(url: &Url, more: serde_json::Value) -> Arc<Provider> {
+    let mut says = json!({ "authorize_url": "https://crm.example/authorize", "token_url": url.as_str() });
+    says.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Arc::new(Provider::new(&serde_json::from_value(says).unwrap(), None))
 }
 
 fn client() -> HttpClient {
@@ -161,7 +162,7 @@ fn tokens(of: &Resolved) -> (&str, Option<&str>, Option<i64>, &str) {
         Credentials::OAuth { access_token, refresh_token, expires_at, scope } => {
             (access_token.expose(), refresh_token.as_ref().map(Secret::expose), *expires_at, scope)
         }
-        Credentials::Static { .. } => panic!("static credentials"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -412,13 +413,7 @@ async fn no_token_server_at_all_is_no_end_either() {
     let endpoint = {
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/token", gone.local_addr().unwrap())).unwrap();
-        TokenEndpoint {
-            url,
-            client_auth: ClientAuth::Basic,
-            extra_params: Vec::new(),
-            capture: Vec::new(),
-            final_errors: Vec::new(),
-        }
+        provider(&url, json!({ "client_auth": "basic" }))
     };
     let old = world.connect(-1).await;
     let error = world.vault.fresh(old, &endpoint).await.unwrap_err();
