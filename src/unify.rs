@@ -236,8 +236,10 @@ impl<'a> Line<'a> {
 
     /// New credentials after a refusal; whether there are any.
     async fn refresh(&mut self) -> Result<bool> {
-        let (Some(provider), Credentials::OAuth { access_token, .. } | Credentials::Granted { access_token, .. }) =
-            (&self.service.oauth, &self.resolved.credentials)
+        let (
+            Some(provider),
+            Credentials::OAuth { access_token, .. } | Credentials::Granted { access_token, .. },
+        ) = (&self.service.oauth, &self.resolved.credentials)
         else {
             return Ok(false);
         };

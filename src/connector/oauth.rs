@@ -37,8 +37,7 @@ pub fn check(manifest: &Manifest) -> Vec<PointedFault> {
     let Some(oauth) = &manifest.auth.oauth2 else { return Vec::new() };
     let mut faults = Vec::new();
     let captured = oauth.capture.values().chain(oauth.capture_callback.values());
-    let known: Vec<&String> =
-        manifest.settings.iter().map(|setting| &setting.id).chain(captured).collect();
+    let known: Vec<&String> = manifest.settings.iter().map(|setting| &setting.id).chain(captured).collect();
     let sides = [
         ("authorize_url", oauth.authorize_url.as_ref()),
         ("token_url", Some(&oauth.token_url)),
@@ -181,9 +180,9 @@ impl Allowed {
         match self {
             Allowed::Origin(origin) => url.origin() == *origin,
             Allowed::Host(name) => host().is_some_and(|host| host == name),
-            Allowed::Below(name) => {
-                host().and_then(|host| host.strip_suffix(name.as_str())).is_some_and(|rest| rest.ends_with('.'))
-            }
+            Allowed::Below(name) => host()
+                .and_then(|host| host.strip_suffix(name.as_str()))
+                .is_some_and(|rest| rest.ends_with('.')),
         }
     }
 }
@@ -204,7 +203,9 @@ pub fn url_of(
         let url = Url::parse(&text).ok().filter(is_safe);
         let url = url.filter(|url| !named || hosts.iter().any(|host| host.admits(url)));
         // The text stays out: it may be anything that somebody put into a callback.
-        return url.map(Some).ok_or_else(|| "its settings lead to a host that the connector does not know".to_owned());
+        return url
+            .map(Some)
+            .ok_or_else(|| "its settings lead to a host that the connector does not know".to_owned());
     }
     Ok(None)
 }
@@ -215,7 +216,8 @@ mod tests {
 
     #[test]
     fn hosts_admit_what_they_say_and_nothing_else() {
-        let admits = |entry: &str, url: &str| Allowed::parse(entry).unwrap().admits(&Url::parse(url).unwrap());
+        let admits =
+            |entry: &str, url: &str| Allowed::parse(entry).unwrap().admits(&Url::parse(url).unwrap());
         assert!(admits("accounts.zoho.eu", "https://accounts.zoho.eu/oauth/v2/token"));
         assert!(admits("*.my.salesforce.com", "https://acme.my.salesforce.com/x"));
         assert!(admits("http://127.0.0.1:99", "http://127.0.0.1:99/x"));
@@ -231,7 +233,9 @@ mod tests {
         ] {
             assert!(!admits(entry, url), "{entry} {url}");
         }
-        for wrong in ["", "*", "*.com", "com", "a b.example", "https://x.example/path", "http://x.example", "a/b.c"] {
+        for wrong in
+            ["", "*", "*.com", "com", "a b.example", "https://x.example/path", "http://x.example", "a/b.c"]
+        {
             assert!(Allowed::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -57,7 +57,10 @@ impl Store {
         let place = Place { purpose: new.purpose, app: new.app.as_str(), owner: new.consumer.as_str() };
         let sealed = key.seal(&place, new.knows)?;
         let mut tx = self.db().write().await?;
-        sqlx::query("DELETE FROM oauth_states WHERE expires_ms <= $1").bind(now_ms()).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM oauth_states WHERE expires_ms <= $1")
+            .bind(now_ms())
+            .execute(&mut *tx)
+            .await?;
         sqlx::query(
             "DELETE FROM oauth_states WHERE id IN (SELECT id FROM oauth_states WHERE app_id = $1 AND consumer_id = $2 \
              ORDER BY expires_ms DESC LIMIT 1000 OFFSET $3)",
@@ -149,7 +152,10 @@ impl Store {
     pub async fn forget_credentials(&self, of: &Connection) -> Result<(), Error> {
         let _changes = self.changes(Topic::Consumer(of.app.as_str(), of.consumer.as_str()));
         let mut tx = self.db().write().await?;
-        sqlx::query("DELETE FROM credentials WHERE connection_id = $1").bind(of.id.as_str()).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM credentials WHERE connection_id = $1")
+            .bind(of.id.as_str())
+            .execute(&mut *tx)
+            .await?;
         sqlx::query(
             "UPDATE connections SET state = 'added', captured = '{}', reason_code = NULL, reason = NULL, updated_ms = $2 \
              WHERE id = $1",
@@ -173,12 +179,14 @@ impl Store {
             return Err(Error::Missing("application", app.to_string()));
         }
         let mut tx = self.db().write().await?;
-        sqlx::query("INSERT INTO redirect_uris (app_id, uri, created_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(app.as_str())
-            .bind(uri)
-            .bind(now_ms())
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "INSERT INTO redirect_uris (app_id, uri, created_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(app.as_str())
+        .bind(uri)
+        .bind(now_ms())
+        .execute(&mut *tx)
+        .await?;
         Ok(tx.commit().await?)
     }
 

@@ -63,12 +63,14 @@ impl Store {
     /// Makes a lease that is still held last longer.
     pub async fn extend_lease(&self, of: &ConnectionId, holder: &str, until_ms: i64) -> Result<(), Error> {
         let mut tx = self.db().write().await?;
-        sqlx::query("UPDATE credentials SET lease_until_ms = $3 WHERE connection_id = $1 AND lease_holder = $2")
-            .bind(of.as_str())
-            .bind(holder)
-            .bind(until_ms)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "UPDATE credentials SET lease_until_ms = $3 WHERE connection_id = $1 AND lease_holder = $2",
+        )
+        .bind(of.as_str())
+        .bind(holder)
+        .bind(until_ms)
+        .execute(&mut *tx)
+        .await?;
         Ok(tx.commit().await?)
     }
 

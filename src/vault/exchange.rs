@@ -26,10 +26,8 @@ pub fn http_client(client: Arc<Client>, timeout: Duration) -> HttpClient {
             let scope =
                 Scope { connection: ConnectionId::new("token endpoint"), deadline: Instant::now() + timeout };
             let (head, body) = request.into_parts();
-            let url = Url::parse(&head.uri.to_string()).map_err(|error| Transport {
-                says: error.to_string(),
-                unsent: true,
-            })?;
+            let url = Url::parse(&head.uri.to_string())
+                .map_err(|error| Transport { says: error.to_string(), unsent: true })?;
             let request = Request {
                 step: Arc::from("oauth.token"),
                 method: head.method,

@@ -247,7 +247,9 @@ impl Vault {
         let (asked_s, how, grant) = match asked {
             Ok(granted) => granted,
             Err(refusal) => {
-                return self.refused(old, &stored.connection, found.version, refusal, unanswered_since_ms).await;
+                return self
+                    .refused(old, &stored.connection, found.version, refusal, unanswered_since_ms)
+                    .await;
             }
         };
         self.keep(old, stored.connection, found, grant, asked_s, how).await
@@ -315,8 +317,7 @@ impl Vault {
         unanswered_since_ms: Option<i64>,
     ) -> Result<Arc<Resolved>, Failure> {
         let release = async |answered| {
-            let released =
-                self.0.store.release_lease(&connection.id, &self.0.flights.holder, answered).await;
+            let released = self.0.store.release_lease(&connection.id, &self.0.flights.holder, answered).await;
             if let Err(error) = released {
                 tracing::warn!(connection = %connection.id, cause = %error, "the lease of a refresh was not given back");
             }
@@ -356,8 +357,7 @@ impl Vault {
         let credentials = how.credentials(grant, asked_s, &found.credentials);
         let mut wait = Duration::from_millis(50);
         let stored = loop {
-            match self.0.store.replace_credentials(&connection, version, &credentials, &captured).await
-            {
+            match self.0.store.replace_credentials(&connection, version, &credentials, &captured).await {
                 Ok(stored) => break stored,
                 // The old refresh token may be used up: the new one is held on to until the disk takes it.
                 Err(error) if wait < Duration::from_secs(10) => {
@@ -439,8 +439,7 @@ enum Asked {
 }
 
 /// Said of a refused refresh token after a refresh whose end nobody knows.
-const UNHEARD: &str =
-    " (An earlier refresh broke off: the CRM may have replaced the refresh token without the gateway hearing of it.)";
+const UNHEARD: &str = " (An earlier refresh broke off: the CRM may have replaced the refresh token without the gateway hearing of it.)";
 
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)

@@ -178,14 +178,14 @@ pub async fn exchange(
             request.request_async(&send).await
         }
         Offer::Code { code, redirect_uri, verifier } => {
-            let to = RedirectUrl::new(redirect_uri.to_owned())
-                .map_err(|error| Refusal::Transient {
+            let to = RedirectUrl::new(redirect_uri.to_owned()).map_err(|error| Refusal::Transient {
                 says: error.to_string(),
                 retry_after_ms: None,
                 unanswered: false,
             })?;
-            let mut request =
-                oauth.exchange_code(AuthorizationCode::new(code.expose().to_owned())).set_redirect_uri(Cow::Owned(to));
+            let mut request = oauth
+                .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+                .set_redirect_uri(Cow::Owned(to));
             if let Some(verifier) = verifier {
                 request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
             }
@@ -194,7 +194,8 @@ pub async fn exchange(
         }
         Offer::Client { scope } => {
             let request = oauth.exchange_client_credentials();
-            let scope = Some(scope).filter(|scope| !scope.is_empty()).map(|scope| Scope::new(scope.to_owned()));
+            let scope =
+                Some(scope).filter(|scope| !scope.is_empty()).map(|scope| Scope::new(scope.to_owned()));
             let request = request.add_scopes(scope);
             let request = extra.fold(request, |request, (name, value)| request.add_extra_param(name, value));
             request.request_async(&send).await
@@ -203,7 +204,8 @@ pub async fn exchange(
             let username = ResourceOwnerUsername::new(username.expose().to_owned());
             let password = ResourceOwnerPassword::new(password.expose().to_owned());
             let request = oauth.exchange_password(&username, &password);
-            let scope = Some(scope).filter(|scope| !scope.is_empty()).map(|scope| Scope::new(scope.to_owned()));
+            let scope =
+                Some(scope).filter(|scope| !scope.is_empty()).map(|scope| Scope::new(scope.to_owned()));
             let request = request.add_scopes(scope);
             let request = extra.fold(request, |request, (name, value)| request.add_extra_param(name, value));
             request.request_async(&send).await

@@ -87,7 +87,8 @@ impl Vault {
         (app, consumer, service): (&AppId, &ConsumerId, &ServiceId),
     ) -> error::Result<String> {
         let exp = now_ms() + LINK_MS;
-        let link = Link { purpose, app: app.clone(), consumer: consumer.clone(), service: service.clone(), exp };
+        let link =
+            Link { purpose, app: app.clone(), consumer: consumer.clone(), service: service.clone(), exp };
         let state = Signer::new(&self.0.store)?.link(&link);
         let part = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let (service, app) = (part(service.as_str()), part(app.as_str()));
@@ -118,7 +119,9 @@ impl Vault {
         let redirect_uri = self.redirect_uri(asked.app, asked.redirect_uri).await?;
         let started = self.begin(asked, consumer, &redirect_uri, sides, false).await?;
         let state = started.location.query_pairs().find(|(name, _)| name == "state");
-        state.map(|(_, state)| state.into_owned()).ok_or_else(|| Error::internal("an authorisation without a state"))
+        state
+            .map(|(_, state)| state.into_owned())
+            .ok_or_else(|| Error::internal("an authorisation without a state"))
     }
 
     async fn begin(
@@ -148,7 +151,8 @@ impl Vault {
         let expires_ms = now_ms() + STATE_MS;
         let state = Signer::new(&self.0.store)?.state(for_browser, expires_ms)?;
         let (app, service) = (asked.app, asked.service);
-        let new = NewState { id: &state.id, purpose: STATE, app, consumer, service, knows: &knows, expires_ms };
+        let new =
+            NewState { id: &state.id, purpose: STATE, app, consumer, service, knows: &knows, expires_ms };
         self.0.store.put_state(new).await?;
         {
             let mut query = location.query_pairs_mut();
@@ -247,8 +251,9 @@ fn scopes(provider: &Provider, integration: &Integration, asked: &[String]) -> e
     let beyond: Vec<&String> = asked.iter().filter(|scope| !own.contains(scope)).collect();
     if !beyond.is_empty() {
         let says = "Scopes are asked for that the application has not settled on.";
-        return Err(Error::new(Kind::RequestValidationError, says)
-            .detail(json!({ "scope": beyond, "allowed": own })));
+        return Err(
+            Error::new(Kind::RequestValidationError, says).detail(json!({ "scope": beyond, "allowed": own }))
+        );
     }
     Ok(if asked.is_empty() { own.to_vec() } else { asked.to_vec() })
 }

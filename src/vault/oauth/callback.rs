@@ -78,7 +78,9 @@ impl Vault {
         let signer = Signer::new(&self.0.store).map_err(Error::from)?;
         let id = callback.get("state").and_then(|state| signer.read_state(state, cookie, now_ms()));
         let taken = match id {
-            Some(id) => self.0.store.take_state(&id, STATE).await.map_err(Error::from)?.map(|taken| (id, taken)),
+            Some(id) => {
+                self.0.store.take_state(&id, STATE).await.map_err(Error::from)?.map(|taken| (id, taken))
+            }
             None => None,
         };
         let (id, taken) = taken.ok_or_else(invalid)?;
@@ -110,8 +112,9 @@ impl Vault {
         let (side, integration) = self.side(&taken.app, &taken.service, sides).await?;
         let connection = existing(&self.0.store, &taken.app, &taken.consumer, &taken.service).await?;
         let asked_s = now_ms() / 1000;
-        let (grant, captured) =
-            self.exchange_code(&Secret::new(code), callback, knows, &side, &integration, connection.as_ref()).await?;
+        let (grant, captured) = self
+            .exchange_code(&Secret::new(code), callback, knows, &side, &integration, connection.as_ref())
+            .await?;
         let lasts = grant.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         let credentials = Credentials::OAuth {
             access_token: grant.access_token,
@@ -159,10 +162,11 @@ impl Vault {
         let offer = Offer::Code { code, redirect_uri: &knows.callback, verifier: verifier.as_ref() };
         let client = OAuthClient { id, secret: integration.client_secret.as_ref() };
         let exchange = token::exchange(&self.0.http, &endpoint, client, offer);
-        let grant = tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
-            let says = "the token endpoint did not answer in time".to_owned();
-            Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
-        });
+        let grant =
+            tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
+                let says = "the token endpoint did not answer in time".to_owned();
+                Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
+            });
         let grant = grant.map_err(|refusal| not_exchanged(service, refusal))?;
         captured.extend(grant.captured.clone());
         Ok((grant, captured))
@@ -191,7 +195,12 @@ impl Vault {
                 self.0.store.create_connection(new).await?;
             }
         }
-        tracing::info!(app = app.as_str(), consumer = consumer.as_str(), service = service.as_str(), "authorised");
+        tracing::info!(
+            app = app.as_str(),
+            consumer = consumer.as_str(),
+            service = service.as_str(),
+            "authorised"
+        );
         Ok(())
     }
 
@@ -275,8 +284,9 @@ pub(super) fn not_exchanged(service: &ServiceId, refusal: Refusal) -> Error {
                 .detail(json!({ "code": code, "reason": says }))
         }
         Refusal::Transient { says, retry_after_ms, .. } => {
-            let error = Error::new(Kind::OAuthConnectorError, format!("The OAuth side of `{service}` failed."))
-                .detail(json!({ "reason": says }));
+            let error =
+                Error::new(Kind::OAuthConnectorError, format!("The OAuth side of `{service}` failed."))
+                    .detail(json!({ "reason": says }));
             match retry_after_ms {
                 Some(wait) => error.retry_after_ms(wait),
                 None => error,

@@ -103,7 +103,12 @@ impl Signer {
     }
 
     /// What a text is kept under, if it is one of ours and not over; `cookies` gives the browser's half by the cookie's name.
-    pub fn read_state(&self, text: &str, cookie: impl Fn(&str) -> Option<String>, now_ms: i64) -> Option<StateId> {
+    pub fn read_state(
+        &self,
+        text: &str,
+        cookie: impl Fn(&str) -> Option<String>,
+        now_ms: i64,
+    ) -> Option<StateId> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == STATE_LEN)?;
         let (body, tag) = bytes.split_at_checked(BODY_LEN)?;
         constant_time::verify_slices_are_equal(self.tag(b"state", body).as_ref(), tag).ok()?;
@@ -189,12 +194,20 @@ mod tests {
         other.consumer = ConsumerId::new("bob");
         let forged = signer.link(&other);
         let forged = forged.split_once('.').unwrap().0;
-        for altered in
-            [format!("{forged}.{tag}"), format!("{body}."), body.to_owned(), format!("{body}.{tag}A"), String::new()]
-        {
+        for altered in [
+            format!("{forged}.{tag}"),
+            format!("{body}."),
+            body.to_owned(),
+            format!("{body}.{tag}A"),
+            String::new(),
+        ] {
             assert_eq!(signer.read_link(&altered, Use::Authorize, 0), None, "{altered}");
         }
-        assert_eq!(super::tests::signer().await.read_link(&text, Use::Authorize, 0), None, "another database's");
+        assert_eq!(
+            super::tests::signer().await.read_link(&text, Use::Authorize, 0),
+            None,
+            "another database's"
+        );
     }
 
     #[tokio::test]

@@ -51,7 +51,9 @@ pub struct Refused {
 impl Refused {
     fn back(error: Error, redirect_uri: &Url, service: &ServiceId) -> Refused {
         let code = match error.kind() {
-            Kind::OAuthConnectorError | Kind::InternalError | Kind::ServiceUnavailableError => "temporarily_unavailable",
+            Kind::OAuthConnectorError | Kind::InternalError | Kind::ServiceUnavailableError => {
+                "temporarily_unavailable"
+            }
             Kind::OAuthCodeExchangeError => "access_denied",
             _ => "invalid_request",
         };

@@ -29,9 +29,10 @@ impl Vault {
             let says = format!("Consumer `{consumer}` has no connection to `{service}`.");
             Error::new(Kind::ConnectionNotFoundError, says)
         })?;
-        let provider = side.provider.clone().ok_or_else(|| {
-            Error::new(Kind::InvalidStateError, format!("`{service}` has no OAuth side."))
-        })?;
+        let provider = side
+            .provider
+            .clone()
+            .ok_or_else(|| Error::new(Kind::InvalidStateError, format!("`{service}` has no OAuth side.")))?;
         let opened = self.0.store.opened_connection(&connection).await?;
         if let Some((stored, Some(found))) = opened {
             let resolved = Arc::new(Resolved {
@@ -54,10 +55,11 @@ impl Vault {
         let client = OAuthClient { id, secret: integration.client_secret.as_ref() };
         let asked_s = now_ms() / 1000;
         let exchange = token::exchange(&self.0.http, &endpoint, client, how.offer(&scope));
-        let grant = tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
-            let says = "the token endpoint did not answer in time".to_owned();
-            Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
-        });
+        let grant =
+            tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
+                let says = "the token endpoint did not answer in time".to_owned();
+                Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
+            });
         let grant = grant.map_err(|refusal| match refusal {
             Refusal::Final { says, .. } => {
                 Error::new(Kind::ConnectorCredentialsError, format!("`{service}` gave no token: {says}."))

@@ -85,13 +85,17 @@ impl Provider {
 
     fn url(&self, templates: &[Template], known: &Known) -> Result<Option<Url>> {
         let url = url_of(templates, &self.hosts, known).map_err(|says| {
-            Error::new(Kind::ConnectionSettingsError, "The connection's settings make no OAuth address.").detail(says)
+            Error::new(Kind::ConnectionSettingsError, "The connection's settings make no OAuth address.")
+                .detail(says)
         })?;
         Ok(url.map(|url| match &self.base_url {
-            Some(base) => join(base, &match url.query() {
-                Some(query) => format!("{}?{query}", url.path()),
-                None => url.path().to_owned(),
-            }),
+            Some(base) => join(
+                base,
+                &match url.query() {
+                    Some(query) => format!("{}?{query}", url.path()),
+                    None => url.path().to_owned(),
+                },
+            ),
             None => url,
         }))
     }
@@ -147,5 +151,8 @@ pub fn known_of(connection: &Connection) -> Known {
 }
 
 fn lacking() -> Error {
-    Error::new(Kind::ConnectionSettingsError, "The connection lacks settings that the CRM's OAuth address needs.")
+    Error::new(
+        Kind::ConnectionSettingsError,
+        "The connection lacks settings that the CRM's OAuth address needs.",
+    )
 }

@@ -23,6 +23,9 @@ pub fn check(uri: &str) -> Result<(), String> {
     let any_port = any_port.is_some_and(|authority| authority.ends_with(ANY_PORT));
     let parsed = if any_port { uri.replacen(ANY_PORT, ":1", 1) } else { uri.to_owned() };
     let Ok(url) = Url::parse(&parsed) else { return no("it is not a URL") };
+    if uri.contains('\\') || uri.contains(":///") {
+        return no("it has slashes where none belong");
+    }
     if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
         return no("it must not have a fragment, user or password");
     }
@@ -31,7 +34,7 @@ pub fn check(uri: &str) -> Result<(), String> {
         "http" if is_loopback(&url) => Ok(()),
         "http" | "https" => no("it must be https; http and `:*` are for loopback addresses"),
         // A native application's own scheme is a domain name backwards (RFC 8252, section 7.1).
-        scheme if scheme.contains('.') && url.cannot_be_a_base() == url.host().is_none() => Ok(()),
+        scheme if scheme.contains('.') => Ok(()),
         _ => no("its scheme is neither https nor a native application's such as com.example.app"),
     }
 }

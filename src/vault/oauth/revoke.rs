@@ -12,8 +12,8 @@ use super::{Provider, Refused, Sides, known_of, redirect};
 use crate::error;
 use crate::model::{AppId, Connection, Credentials, Secret, ServiceId};
 use crate::storage::Integration;
-use crate::vault::token::ClientAuth;
 use crate::vault::Vault;
+use crate::vault::token::ClientAuth;
 
 /// Where the browser goes after an end.
 #[derive(Debug)]

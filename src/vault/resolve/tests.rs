@@ -18,7 +18,9 @@ impl World {
         let (app, consumer) = (AppId::new("shop"), ConsumerId::new("ann"));
         store.create_application(&app, "Shop").await.unwrap();
         store.create_consumer(&app, &consumer).await.unwrap();
-        let http: HttpClient = Arc::new(|_| Box::pin(async { Err(Transport { says: "no network here".to_owned(), unsent: true }) }));
+        let http: HttpClient = Arc::new(|_| {
+            Box::pin(async { Err(Transport { says: "no network here".to_owned(), unsent: true }) })
+        });
         World { vault: Vault::new(store.clone(), http, Settings::default()), store, app, consumer }
     }
 

@@ -78,28 +78,17 @@ async fn replies_are_read_as_crms_write_them() {
             Some("a b"),
         ),
         (r#"{"access_token":"at"}"#, None, None, None),
-        (
-            r#"{"access_token":"at","expires_in":"3599","scope":"a,b , c"}"#,
-            Some(3599),
-            None,
-            Some("a b c"),
-        ),
+        (r#"{"access_token":"at","expires_in":"3599","scope":"a,b , c"}"#, Some(3599), None, Some("a b c")),
         (r#"{"access_token":"at","expires_in":3599.5,"scope":["a","b"]}"#, Some(3599), None, Some("a b")),
         (r#"{"access_token":"at","expires_in":3600000,"expires_in_sec":3600}"#, Some(3600), None, None),
-        (
-            r#"{"access_token":"at","expires_in":null,"refresh_token":null,"scope":null}"#,
-            None,
-            None,
-            None,
-        ),
+        (r#"{"access_token":"at","expires_in":null,"refresh_token":null,"scope":null}"#, None, None, None),
         (r#"{"access_token":"at","expires_in":"soon","refresh_token":""}"#, None, None, None),
         (r#"{"access_token":"at","expires_in":0,"error":null}"#, None, None, None),
         (r#"{"access_token":"at","expires_in":-1,"token_type":null}"#, None, None, None),
     ];
     for (body, expires_in, refresh_token, scope) in rows {
-        let grant = refresh(ClientAuth::Body, 200, body)
-            .await
-            .unwrap_or_else(|error| panic!("{body}: {error:?}"));
+        let grant =
+            refresh(ClientAuth::Body, 200, body).await.unwrap_or_else(|error| panic!("{body}: {error:?}"));
         assert_eq!(grant.access_token.expose(), "at", "{body}");
         assert_eq!(grant.expires_in, expires_in, "{body}");
         assert_eq!(grant.refresh_token.as_ref().map(Secret::expose), refresh_token, "{body}");
