@@ -56,6 +56,8 @@ fn definitions() -> FieldDefinitions {
         kind,
         custom: true,
         read_only: false,
+        required: false,
+        limits: Default::default(),
         options: Vec::new(),
     };
     FieldDefinitions::new(vec![

@@ -71,6 +71,27 @@ pub struct Service {
     pub objects: BTreeMap<Resource, Arc<str>>,
 }
 
+impl Discovered {
+    /// About how much memory it takes.
+    fn bytes(&self) -> u32 {
+        let fields = self.fields.as_ref().map(|(fields, _)| fields.fields.as_slice()).unwrap_or_default();
+        let bytes: usize = fields
+            .iter()
+            .map(|field| {
+                let text =
+                    field.id.len() * 3 + field.name.len() + field.description.as_ref().map_or(0, String::len);
+                let options: usize =
+                    field.options.iter().map(|option| 48 + option.id.len() + option.label.len()).sum();
+                256 + text + options
+            })
+            .sum();
+        u32::try_from(bytes + 256).unwrap_or(u32::MAX)
+    }
+}
+
+/// How much memory the definitions of all connections take at most; those asked for least often go.
+const DEFINITIONS_BYTES: u64 = 128 * 1024 * 1024;
+
 struct Keep;
 
 impl moka::Expiry<DefinitionsKey, Discovered> for Keep {
@@ -104,7 +125,11 @@ impl App {
             store,
             vault,
             cursor_key: cursor::Key::new(derived.bytes()),
-            definitions: Cache::builder().max_capacity(20_000).expire_after(Keep).build(),
+            definitions: Cache::builder()
+                .max_capacity(DEFINITIONS_BYTES)
+                .weigher(|_, found: &Discovered| found.bytes())
+                .expire_after(Keep)
+                .build(),
             services: ArcSwap::from_pointee(services),
             settings,
             http,

@@ -1,17 +1,17 @@
 //! The corridor: one unified request through every room.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::app::{App, Discovered, Service};
-use crate::connector::compile::ResourcePlan;
+use crate::app::{App, DefinitionsKey, Discovered, Service};
+use crate::connector::compile::{DiscoverPlan, ResourcePlan};
 use crate::downstream::Scope;
 use crate::envelope;
 use crate::error::{Error, Kind, Result};
-use crate::mapping::Mapping;
 use crate::model::{
     Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Outcome, Request, Secret, ServiceId,
     Trace, Verb, Warning,
@@ -151,8 +151,10 @@ impl<'a> Line<'a> {
     async fn definitions(&mut self, call: &Call) -> Result<(Option<Known>, Option<Warning>)> {
         let connector = self.service.connector.clone();
         let resource = call.operation.resource;
-        let Some(plan) =
-            connector.resources.get(&resource).filter(|plan| wants_definitions(call, &plan.mapping))
+        let Some(plan) = connector
+            .resources
+            .get(&resource)
+            .filter(|plan| wants_definitions(call, plan, &connector.discover))
         else {
             return Ok((None, None));
         };
@@ -162,9 +164,9 @@ impl<'a> Line<'a> {
         let found = match self.app.definitions.get(&key).await {
             Some(found) => found,
             None => {
-                let found = self.discover(call, plan, name).await?;
-                self.app.definitions.insert(key, found.clone()).await;
-                found
+                // A call that is refused anyway costs the CRM nothing.
+                Plan::refuse(call, &self.ground(call, None)?)?;
+                self.discover_once(key, call, plan, name).await?
             }
         };
         Ok(match found.fields {
@@ -180,6 +182,33 @@ impl<'a> Line<'a> {
                 )
             }
         })
+    }
+
+    /// Discovers, or waits for the same discovery of another call.
+    async fn discover_once(
+        &mut self,
+        key: DefinitionsKey,
+        call: &Call,
+        resource: &ResourcePlan,
+        name: &str,
+    ) -> Result<Discovered> {
+        let app = self.app;
+        let mut failure = None;
+        let found = app.definitions.try_get_with(key, async {
+            self.discover(call, resource, name).await.map_err(|error| {
+                let reason = error.to_string();
+                failure = Some(error);
+                reason
+            })
+        });
+        match (found.await, failure) {
+            (Ok(found), _) => Ok(found),
+            (Err(_), Some(error)) => Err(error),
+            // What failed another call need not fail this one.
+            (Err(reason), None) => {
+                Ok(Discovered { fields: Err(reason.as_str().into()), keep: Duration::ZERO })
+            }
+        }
     }
 
     async fn discover(&mut self, call: &Call, resource: &ResourcePlan, name: &str) -> Result<Discovered> {
@@ -287,12 +316,19 @@ impl<'a> Line<'a> {
 }
 
 /// Whether a call reads or writes fields whose definitions matter.
-fn wants_definitions(call: &Call, mapping: &Mapping) -> bool {
-    let Some(field) = mapping.custom_field() else { return false };
+fn wants_definitions(
+    call: &Call,
+    resource: &ResourcePlan,
+    discoveries: &BTreeMap<String, DiscoverPlan>,
+) -> bool {
+    let Some(field) = resource.mapping.custom_field() else { return false };
+    let discovery = resource.spec.fields.as_ref().and_then(|name| discoveries.get(name));
+    let requires = || discovery.is_some_and(|discovery| discovery.spec.says_required());
     let custom =
         || call.query.fields.as_ref().is_none_or(|fields| fields.is_all() || fields.below(field).is_some());
     match call.operation.verb {
         Verb::List | Verb::One => custom(),
+        Verb::Create if requires() => true,
         Verb::Create | Verb::Update => call
             .body
             .as_ref()

@@ -89,6 +89,11 @@ impl<'a> Page<'a, '_> {
         }
     }
 
+    /// What codecs need beside a value.
+    pub fn around(&self) -> Around<'_> {
+        Around { currency: self.reading.currency, zone: self.zone.as_ref() }
+    }
+
     /// A raw value that is there: not null, and not the empty text that means null.
     #[inline]
     fn raw(&self, found: &Found<'a>, slot: Slot, in_list: bool) -> Option<&'a str> {

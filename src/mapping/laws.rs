@@ -7,14 +7,14 @@
 use serde_json::{Map, Value, json};
 
 use super::codec::{Codec, Kind, number_text};
-use super::custom::Custom;
+use super::custom::law::{definitions, value as custom_value};
 use super::path::{Path, Step};
 use super::read::{Frame, Records, read_page};
 use super::rule::{Field, Item, Mapping, Rule, Source, ValueRule, field_paths};
 use super::schema::{UnifiedField, UnifiedSchema, UnifiedType};
 use super::write::{WriteMode, Written, write};
 use super::{Reading, Writing};
-use crate::model::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
+use crate::model::FieldDefinitions;
 
 /// A law that a mapping breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -434,65 +434,11 @@ fn coded(codec: &Codec, options: Option<&[String]>, chance: &mut Chance) -> Opti
     })
 }
 
-/// One custom field of every kind.
-fn definitions() -> FieldDefinitions {
-    let field = |id: &str, kind: FieldKind| FieldDefinition {
-        id: id.to_owned(),
-        name: format!("The {id}"),
-        description: None,
-        kind,
-        custom: true,
-        read_only: false,
-        options: ["11", "12", "13"]
-            .iter()
-            .filter(|_| matches!(kind, FieldKind::Select | FieldKind::Multiselect))
-            .map(|id| FieldOption { id: (*id).to_owned(), label: format!("Option {id}") })
-            .collect(),
-    };
-    FieldDefinitions::new(vec![
-        field("law_text", FieldKind::Text),
-        field("law_number", FieldKind::Number),
-        field("law_boolean", FieldKind::Boolean),
-        field("law_date", FieldKind::Date),
-        field("law_choice", FieldKind::Select),
-        field("law_choices", FieldKind::Multiselect),
-    ])
-}
-
-fn custom_value(custom: &Custom, definitions: &FieldDefinitions, chance: &mut Chance) -> Value {
-    let option = |chance: &mut Chance| {
-        let id = 11 + chance.below(3);
-        if custom.number_options { Value::from(id) } else { Value::from(id.to_string()) }
-    };
-    let mut made = Vec::new();
-    for field in definitions.fields.iter().filter(|_| !custom.read_only) {
-        if !chance.one_in(2) {
-            continue;
-        }
-        let value = match field.kind {
-            FieldKind::Number => json!(chance.below(1_000)),
-            FieldKind::Boolean => json!(chance.one_in(2)),
-            FieldKind::Date => json!(chance.date()),
-            FieldKind::Select => option(chance),
-            FieldKind::Multiselect => Value::Array(vec![option(chance)]),
-            _ => json!(chance.text()),
-        };
-        made.push(match (custom.named, value) {
-            // Where fields are told by name, their values are text.
-            (true, Value::String(text)) => json!({"name": field.id, "value": text}),
-            (true, Value::Array(items)) => json!({"name": field.id, "value": items.first()}),
-            (true, value) => json!({"name": field.id, "value": value.to_string()}),
-            (false, value) => json!({"id": field.id, "value": value}),
-        });
-    }
-    Value::Array(made)
-}
-
 /// Numbers that look random and depend on the seed alone (SplitMix64).
-struct Chance(u64);
+pub(super) struct Chance(pub u64);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -500,25 +446,25 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit.max(1)
     }
 
-    fn one_in(&mut self, many: u64) -> bool {
+    pub fn one_in(&mut self, many: u64) -> bool {
         self.below(many) == 0
     }
 
-    fn pick<'i, T>(&mut self, items: &'i [T]) -> Option<&'i T> {
+    pub fn pick<'i, T>(&mut self, items: &'i [T]) -> Option<&'i T> {
         let index = self.below(items.len() as u64);
         items.get(usize::try_from(index).unwrap_or(0))
     }
 
-    fn word(&mut self) -> String {
+    pub fn word(&mut self) -> String {
         const LETTERS: [char; 12] = ['a', 'B', 'z', 'é', '日', '1', '0', '-', '_', '"', '\\', '&'];
         (0..1 + self.below(6)).filter_map(|_| self.pick(&LETTERS).copied()).collect()
     }
 
-    fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         const BETWEEN: [&str; 5] = [" ", "\n", "\t", "; ", " <b> "];
         let mut text = self.word();
         for _ in 0..self.below(3) {
@@ -528,7 +474,7 @@ impl Chance {
         text
     }
 
-    fn date(&mut self) -> String {
+    pub fn date(&mut self) -> String {
         format!("{:04}-{:02}-{:02}", 1971 + self.below(80), 1 + self.below(12), 1 + self.below(28))
     }
 }

@@ -375,10 +375,13 @@ fn custom_fields_are_typed_named_and_checked() {
         kind,
         custom,
         read_only,
+        required: false,
+        limits: Default::default(),
         options: Vec::new(),
     };
     let definitions = FieldDefinitions::new(vec![
         field("score", FieldKind::Number, true, false),
+        field("rank", FieldKind::Integer, true, false),
         field("colours", FieldKind::Multiselect, true, false),
         field("sum", FieldKind::Number, true, true),
         field("standard", FieldKind::Text, false, false),
@@ -395,11 +398,14 @@ fn custom_fields_are_typed_named_and_checked() {
         .collect();
     assert_eq!(values, ["\"My score\"=7.5", "\"My colours\"=[\"a\",\"b\"]"]);
     let body = json!({"custom_fields": [{"name": "My score", "value": 10.0}, {"id": "colours", "value": ["a", "b"]},
-        {"id": "nope", "value": 1}, {"id": "sum", "value": 1}, {"id": "score", "value": "much"}]});
+        {"id": "nope", "value": 1}, {"id": "sum", "value": 1}, {"id": "rank", "value": "much"}, {"id": "score", "value": 1}]});
     let writing = Writing { definitions: Some(&definitions), ..Writing::default() };
     let written = write(&mapping, body.as_object().unwrap(), WriteMode::Update, &writing);
     assert_eq!(Value::Object(written.body.clone()), json!({"properties": {"score": "10", "colours": "a;b"}}));
     let pointers: Vec<&str> = written.problems.iter().map(|p| p.pointer.as_str()).collect();
-    assert_eq!(pointers, ["/custom_fields/2", "/custom_fields/3", "/custom_fields/4/value"]);
+    assert_eq!(
+        pointers,
+        ["/custom_fields/2/id", "/custom_fields/3/id", "/custom_fields/4/value", "/custom_fields/5"]
+    );
     assert!(written.has_faults());
 }

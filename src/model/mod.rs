@@ -22,7 +22,7 @@ pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerI
 pub use downstream::{
     Attempt, Failure, LimitHeaders, Outcome, Policy, Reply, Request, ResetUnit, Safety, Sent,
 };
-pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption};
+pub use field::{FieldDefinition, FieldDefinitions, FieldKind, FieldLimits, FieldOption};
 pub use operation::{Operation, Resource, Verb};
 pub use portal::{OperationId, PortalCall, Visitor};
 pub use problem::{Problem, Severity};

@@ -116,6 +116,8 @@ mod tests {
             kind: FieldKind::Text,
             custom: true,
             read_only: false,
+            required: false,
+            limits: Default::default(),
             options: Vec::new(),
         };
         let definitions = FieldDefinitions::new((0..500).map(custom).collect());

@@ -7,7 +7,9 @@ use crate::connector::compile::DiscoverPlan;
 use crate::connector::dig::{dig, dig_text};
 use crate::connector::manifest::{DiscoverField, Paging, PathIs};
 use crate::error::Result;
-use crate::model::{FieldDefinition, FieldDefinitions, FieldKind, FieldOption, Outcome, Request};
+use crate::model::{
+    FieldDefinition, FieldDefinitions, FieldKind, FieldLimits, FieldOption, Outcome, Request,
+};
 use crate::normalise::classify;
 
 /// Pages of definitions that are read at the most.
@@ -49,6 +51,13 @@ impl Discovery {
         let entries = dig(&body, &plan.spec.records).and_then(Value::as_array);
         self.fields
             .extend(entries.into_iter().flatten().filter_map(|entry| definition(&plan.spec.field, entry)));
+        let required =
+            plan.spec.required.as_ref().and_then(|path| dig(&body, path)).and_then(Value::as_array);
+        for name in required.into_iter().flatten().filter_map(Value::as_str) {
+            if let Some(field) = self.fields.iter_mut().find(|field| field.id == name) {
+                field.required = true;
+            }
+        }
         self.pages += 1;
         if let Some(Paging::Cursor { next, .. }) = &plan.spec.paging
             && let Some(cursor) = dig_text(&body, next)
@@ -83,6 +92,21 @@ fn definition(spec: &DiscoverField, entry: &Value) -> Option<FieldDefinition> {
             })
             .collect()
     });
+    let kind = spec
+        .kind
+        .iter()
+        .filter_map(|path| dig_text(entry, path))
+        .find_map(|kind| spec.kinds.get(&kind).copied())
+        .unwrap_or(FieldKind::Other);
+    let number = |path: &Option<String>| dig_text(entry, path.as_deref()?);
+    let limits = FieldLimits {
+        max_length: number(&spec.limits.max_length)
+            .and_then(|text| text.parse().ok())
+            .or_else(|| spec.max_lengths.get(&kind).copied()),
+        minimum: number(&spec.limits.minimum).and_then(|text| serde_json::from_str(&text).ok()),
+        maximum: number(&spec.limits.maximum).and_then(|text| serde_json::from_str(&text).ok()),
+        decimals: number(&spec.limits.decimals).and_then(|text| text.parse().ok()),
+    };
     Some(FieldDefinition {
         name: dig_text(entry, &spec.name).unwrap_or_else(|| id.clone()),
         description: spec
@@ -90,14 +114,11 @@ fn definition(spec: &DiscoverField, entry: &Value) -> Option<FieldDefinition> {
             .as_ref()
             .and_then(|path| dig_text(entry, path))
             .filter(|text| !text.is_empty()),
-        kind: spec
-            .kind
-            .iter()
-            .filter_map(|path| dig_text(entry, path))
-            .find_map(|kind| spec.kinds.get(&kind).copied())
-            .unwrap_or(FieldKind::Other),
+        kind,
         custom: spec.custom.as_ref().is_none_or(is),
         read_only: spec.read_only.iter().any(is),
+        required: spec.required.iter().any(is),
+        limits,
         options,
         id,
     })

@@ -125,6 +125,20 @@ impl Plan {
         }
     }
 
+    /// Whether the call is refused whatever the CRM says about its fields: asked before the CRM is.
+    ///
+    /// # Errors
+    /// As [`Plan::start`], custom fields and custom mappings left aside.
+    pub fn refuse(call: &Call, ground: &Ground) -> Result<()> {
+        let resource = ground.connector.resources.get(&call.operation.resource);
+        let custom = resource.and_then(|resource| resource.mapping.custom_field());
+        let Some(body) = &call.body else { return Plan::start(call, ground).map(drop) };
+        let mut bare = body.clone();
+        bare.retain(|name, _| Some(name.as_str()) != custom && name != "custom_mappings");
+        let bare = Call { body: Some(bare), ..call.clone() };
+        Plan::start(&bare, ground).map(drop)
+    }
+
     /// Takes the replies to the last batch, in its order.
     ///
     /// # Errors

@@ -188,6 +188,8 @@ contract_file | Contract file | string file | custom | x
 backup_phone | Backup phone | phone_number phonenumber | custom | x
 account_score | Account score | number calculation_equation | custom | cx
 external_ref | External reference | string text | custom | ux
+account_manager | Account manager | enumeration select | custom | xo
+newsletter | Newsletter | enumeration booleancheckbox | custom | x | true=Yes, false=No
 ";
 
 const CONTACTS: &str = "

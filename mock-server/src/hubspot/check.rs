@@ -63,8 +63,10 @@ fn referenced(
     kept: Option<String>,
 ) -> Result<Option<String>, Refused> {
     let Some(text) = kept.as_deref() else { return Ok(kept) };
+    let owner =
+        account.object(at).and_then(|objects| objects.property(name)).is_some_and(|known| known.owner);
     match name {
-        "hubspot_owner_id" => {
+        _ if owner => {
             let known = account.owners.iter().any(|owner| owner["id"].as_str() == Some(text));
             if !known {
                 return Err(Refused {

@@ -174,6 +174,7 @@ pub fn from_body(body: &Map<String, Value>) -> Result<Property, Reply> {
         read_only: text("fieldType") == Some("calculation_equation"),
         calculated: text("fieldType") == Some("calculation_equation"),
         unique: body.get("hasUniqueValue").and_then(Value::as_bool).unwrap_or(false),
+        owner: text("referencedObjectType") == Some("OWNER"),
         hubspot_defined: false,
         archived: false,
         created_ms: now,

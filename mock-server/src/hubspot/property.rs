@@ -86,6 +86,8 @@ pub struct Property {
     pub calculated: bool,
     /// Whether no two records may share a value.
     pub unique: bool,
+    /// Whether its values are ids of owners.
+    pub owner: bool,
     /// Whether HubSpot defined it.
     pub hubspot_defined: bool,
     /// Whether it was archived.
@@ -111,7 +113,7 @@ fn refused<T>(code: &'static str, message: String) -> Result<T, Refused> {
 
 impl Property {
     /// Reads a line `name | label | kind field | group | flags | choice, choice`; flags are r(ead only), c(alculated),
-    /// u(nique) and x (a customer's own). A choice is `value` or `value=label`.
+    /// u(nique), o(wner's id) and x (a customer's own). A choice is `value` or `value=label`.
     pub fn from_line(line: &str) -> Option<Property> {
         let mut cells = line.split('|').map(str::trim);
         let name = cells.next()?.to_owned();
@@ -136,6 +138,7 @@ impl Property {
             read_only: flags.contains('r') || flags.contains('c'),
             calculated: flags.contains('c'),
             unique: flags.contains('u'),
+            owner: flags.contains('o') || line.trim_start().starts_with("hubspot_owner_id "),
             hubspot_defined: !flags.contains('x'),
             archived: false,
             created_ms: 1_577_836_800_000,
@@ -171,7 +174,7 @@ impl Property {
             "options": options,
             "displayOrder": -1,
             "calculated": self.calculated,
-            "externalOptions": self.name == "hubspot_owner_id",
+            "externalOptions": self.owner,
             "archived": self.archived,
             "hasUniqueValue": self.unique,
             "hidden": false,
@@ -192,7 +195,7 @@ impl Property {
                 wire.insert("createdUserId".to_owned(), json!("2620022"));
                 wire.insert("updatedUserId".to_owned(), json!("2620022"));
             }
-            if self.name == "hubspot_owner_id" {
+            if self.owner {
                 wire.insert("referencedObjectType".to_owned(), json!("OWNER"));
             }
         }

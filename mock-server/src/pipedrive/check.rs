@@ -199,8 +199,36 @@ pub fn custom_value(field: &Field, value: &Value) -> Result<Value, Reply> {
             Some(text) if parse_date(text).is_some() => Ok(value.clone()),
             _ => must(&name, "a date of the form YYYY-MM-DD"),
         },
-        "time" | "timerange" | "daterange" | "address" if value.is_object() => Ok(value.clone()),
-        "time" | "timerange" | "daterange" | "address" => must(&name, "an object"),
+        "time" if only(value, &["value", "timezone_id"]) && is_clock(&value["value"]) => Ok(value.clone()),
+        "time" => must(&name, "an object with a value of the form HH:MM:SS"),
+        "timerange"
+            if only(value, &["value", "until", "timezone_id"])
+                && is_clock(&value["value"])
+                && is_clock(&value["until"]) =>
+        {
+            Ok(value.clone())
+        }
+        "timerange" => must(&name, "an object with value and until of the form HH:MM:SS"),
+        "daterange"
+            if only(value, &["value", "until"]) && is_day(&value["value"]) && is_day(&value["until"]) =>
+        {
+            Ok(value.clone())
+        }
+        "daterange" => must(&name, "an object with value and until of the form YYYY-MM-DD"),
+        "address" if value.is_object() => {
+            let whole = address(value);
+            let known = address(&json!({}));
+            let texts = |(key, part): (&String, &Value)| {
+                known.get(key).is_some() && (part.is_string() || part.is_null())
+            };
+            match whole.as_object().is_some_and(|parts| parts.iter().all(texts)) {
+                true => Ok(whole),
+                false => must(&name, "an object of the parts of an address"),
+            }
+        }
+        "address" => must(&name, "an object"),
+        "boolean" if value.is_boolean() => Ok(value.clone()),
+        "boolean" => must(&name, "boolean"),
         "user" | "org" | "people" if value.is_u64() => Ok(value.clone()),
         "user" | "org" | "people" => must(&name, "integer"),
         _ => match value.as_str() {
@@ -209,6 +237,18 @@ pub fn custom_value(field: &Field, value: &Value) -> Result<Value, Reply> {
             None => must(&name, "string"),
         },
     }
+}
+
+fn only(value: &Value, keys: &[&str]) -> bool {
+    value.as_object().is_some_and(|members| members.keys().all(|key| keys.contains(&key.as_str())))
+}
+
+fn is_clock(value: &Value) -> bool {
+    value.as_str().and_then(clock).is_some()
+}
+
+fn is_day(value: &Value) -> bool {
+    value.as_str().and_then(parse_date).is_some()
 }
 
 #[cfg(test)]

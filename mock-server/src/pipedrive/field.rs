@@ -60,6 +60,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("Office hours", "timerange", &[]),
     ("Contract period", "daterange", &[]),
     ("Second address", "address", &[]),
+    ("Newsletter", "boolean", &[]),
 ];
 
 /// The key of one of the seeded custom fields, the same in every account: `entity` is `person`, `organization` or `deal`.

@@ -113,6 +113,7 @@ fn custom(rng: &mut Rng, fields: &[Field], known: &Ids) -> Map<String, Value> {
             }
             "daterange" => json!({ "value": "2026-01-01", "until": "2026-12-31" }),
             "address" => address(rng),
+            "boolean" => json!(rng.chance(50)),
             "text" => json!(rng.pick(words::SENTENCES)),
             _ => json!(rng.pick(words::FIRST_ACCENTED)),
         };

@@ -21,9 +21,19 @@ pub struct Discover {
     pub paging: Option<Paging>,
     /// Where a definition says what.
     pub field: DiscoverField,
+    /// Where the reply lists the ids of fields that a new record must have, apart from the definitions.
+    #[serde(default)]
+    pub required: Option<String>,
     /// For how long an answer is kept, in seconds.
     #[serde(default = "default_discover_ttl")]
     pub ttl_s: u64,
+}
+
+impl Discover {
+    /// Whether the CRM says which fields a new record must have.
+    pub fn says_required(&self) -> bool {
+        self.required.is_some() || !self.field.required.is_empty()
+    }
 }
 
 fn default_discover_ttl() -> u64 {
@@ -51,9 +61,36 @@ pub struct DiscoverField {
     /// When a field is computed by the CRM: any of these.
     #[serde(default)]
     pub read_only: Vec<PathIs>,
+    /// When a new record must have the field: any of these.
+    #[serde(default)]
+    pub required: Vec<PathIs>,
+    /// Where a definition says what its values may be, beyond the type.
+    #[serde(default)]
+    pub limits: DiscoverLimits,
+    /// The most characters of texts by kind, where the CRM's documentation says so and its definitions do not.
+    #[serde(default)]
+    pub max_lengths: BTreeMap<FieldKind, u64>,
     /// Where the options are.
     #[serde(default)]
     pub options: Option<DiscoverOptions>,
+}
+
+/// Paths of a definition's limits.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoverLimits {
+    /// The most characters of a text.
+    #[serde(default)]
+    pub max_length: Option<String>,
+    /// The least number.
+    #[serde(default)]
+    pub minimum: Option<String>,
+    /// The greatest number.
+    #[serde(default)]
+    pub maximum: Option<String>,
+    /// The most decimals of a number.
+    #[serde(default)]
+    pub decimals: Option<String>,
 }
 
 /// A path and the text that its value must have, or must not.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::document::kind_of;
 use super::{Reading, Writing};
 use number::Truth;
-pub(super) use number::{is_number, number_text};
+pub(super) use number::{decimal, is_number, number_text};
 use text::Spelling;
 pub(super) use text::{Table, Unknown};
 use time::{Day, Stamp};

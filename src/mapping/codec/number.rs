@@ -17,7 +17,7 @@ pub(in super::super) fn is_number(text: &str) -> bool {
 }
 
 /// The exact value of a number's text, up to 28 digits.
-pub(super) fn decimal(text: &str) -> Option<Decimal> {
+pub(in super::super) fn decimal(text: &str) -> Option<Decimal> {
     let value = if text.contains(['e', 'E']) {
         Decimal::from_scientific(text).ok()?
     } else {

@@ -84,8 +84,18 @@ impl Output<'_> {
         }
     }
 
+    /// What codecs need beside a value.
+    pub fn around(&self) -> Around<'_> {
+        Around { currency: self.writing.currency, zone: self.zone.as_ref() }
+    }
+
+    /// What could not be expressed so far.
+    pub fn faults(&self) -> impl Iterator<Item = &Problem> {
+        self.written.problems.iter().filter(|problem| problem.severity == Severity::Fault)
+    }
+
     /// What has been set at a path of plain keys.
-    fn at(&self, path: &Path) -> Option<&Value> {
+    pub fn at(&self, path: &Path) -> Option<&Value> {
         let mut steps = path.steps.iter();
         let Some(Step::Key(first)) = steps.next() else { return None };
         steps.try_fold(self.written.body.get(first)?, |at, step| match step {
@@ -141,6 +151,9 @@ pub fn write(mapping: &Mapping, body: &Body, mode: WriteMode, writing: &Writing<
     compose(mapping, body, &mut output);
     for given in &mapping.defaults {
         give(given, &mut output);
+    }
+    if let Some(custom) = mapping.custom.as_ref().filter(|_| mode == WriteMode::Create) {
+        custom.require(mapping, &mut output);
     }
     output.written
 }
@@ -230,6 +243,13 @@ fn field_to_wire(
                 custom.write(value, output);
             }
         }
+    }
+}
+
+impl Mapping {
+    /// The name of the field which is written to a path.
+    pub(super) fn field_written_to(&self, path: &Path) -> Option<&str> {
+        written_to(self, path).map(|field| field.name.as_str())
     }
 }
 
