@@ -121,7 +121,14 @@ impl App {
             vault::Settings::default(),
         );
         Ok(App {
-            access: Access::new(store.clone(), access::Settings::default()),
+            access: Access::new(
+                store.clone(),
+                access::Settings {
+                    calls_per_minute_per_key: settings.limits.calls_per_minute_per_key,
+                    calls_per_minute_per_consumer: settings.limits.calls_per_minute_per_consumer,
+                    ..access::Settings::default()
+                },
+            ),
             store,
             vault,
             cursor_key: cursor::Key::new(derived.bytes()),

@@ -8,19 +8,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Knock;
 use crate::app::App;
 use crate::config::Settings;
 use crate::contract::Contract;
 use crate::downstream;
 use crate::edge::{Arriving, Drained, Gate, Handler, PortalArriving, Server};
 use crate::error::Result;
-use crate::model::{Answer, Context, Secret, Visitor};
+use crate::model::{Answer, Context, Secret, ServiceId, Visitor};
 use crate::portal;
-use crate::storage::{Location, Store, keyfile};
+use crate::storage::{CallsApi, Location, Store, keyfile};
 use crate::unify;
 
-/// How often the last use of API keys is written down.
-const NOTE_EVERY: Duration = Duration::from_secs(60);
+/// How often the last use of API keys and counted calls are written down.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// Why the gateway cannot start.
 pub type StartError = Box<dyn Error + Send + Sync>;
@@ -85,11 +86,43 @@ struct Doors(Arc<App>);
 
 impl Handler for Doors {
     async fn answer(&self, context: Context, key: Secret, call: Arriving) -> Result<Answer> {
-        unify::answer(Arc::clone(&self.0), context, key, call.call()).await
+        let Doors(app) = self;
+        let (app_id, consumer) = (context.app.clone(), context.consumer.clone());
+        let admitted = {
+            let (method, path) = call.route();
+            let (key, remote) = (key.expose(), context.remote);
+            let knock = Knock { key, app: &app_id, consumer: Some(&consumer), remote, method, path: &path };
+            app.access.admit(knock).await?
+        };
+        let result = unify::answer(Arc::clone(app), context, call.call()).await;
+        app.access.count(&app_id, &consumer, CallsApi::Unify, service_of(&result));
+        admitted.stamp(result)
     }
 
     async fn portal(&self, visitor: Visitor, key: Option<Secret>, call: PortalArriving) -> Result<Answer> {
-        portal::answer(&self.0, visitor, key, call.call()).await
+        let Doors(app) = self;
+        let (app_id, consumer) = (visitor.app.clone(), visitor.consumer.clone());
+        let Some((key, app_id)) = key.as_ref().zip(app_id.as_ref()) else {
+            return portal::answer(app, visitor, call.call()).await;
+        };
+        let admitted = {
+            let (method, path) = call.route();
+            let (key, consumer, remote) = (key.expose(), consumer.as_ref(), visitor.remote);
+            app.access.admit(Knock { key, app: app_id, consumer, remote, method, path: &path }).await?
+        };
+        let result = portal::answer(app, visitor, call.call()).await;
+        if let Some(consumer) = &consumer {
+            app.access.count(app_id, consumer, CallsApi::Vault, service_of(&result));
+        }
+        admitted.stamp(result)
+    }
+}
+
+/// The connector that a call reached.
+fn service_of(result: &Result<Answer>) -> Option<&ServiceId> {
+    match result {
+        Ok(answer) => answer.service.as_ref(),
+        Err(error) => error.which_service(),
     }
 }
 
@@ -176,6 +209,9 @@ async fn settle(app: &App, store: &Store, drained: Option<Drained>) {
 
 fn noted(flushed: Result<()>) {
     if let Err(error) = flushed {
-        tracing::warn!(source = error.log_source(), "the last use of API keys could not be written down");
+        tracing::warn!(
+            source = error.log_source(),
+            "the last use of API keys and counted calls could not be written down"
+        );
     }
 }

@@ -27,17 +27,15 @@ const CALL_TIME: Duration = Duration::from_secs(60);
 /// How long a failed discovery is not tried again.
 const DISCOVERY_BACKOFF: Duration = Duration::from_secs(15);
 
-/// Answers one unified request.
+/// Answers one unified request of a caller who was let in.
 ///
 /// # Errors
 /// The row of the catalogue that the first fault on the way is.
 pub async fn answer(
     app: Arc<App>,
     context: Context,
-    key: Secret,
     call: impl Future<Output = Result<Call>> + Send,
 ) -> Result<Answer> {
-    app.access.authenticate(Some(key.expose()), context.app.as_str()).await?;
     let call = call.await?;
     let mut line = Line::open(&app, &context).await?;
     match line.unified(&call).await {

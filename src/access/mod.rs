@@ -1,16 +1,26 @@
-//! Access. In: the key that a caller shows and the application that it names. Out: a [`Caller`], or the refusal.
-//! Never: SQL, headers, which CRM.
+//! Access. In: the key that a caller shows, the application that it names, where it calls from and what. Out: who it is
+//! and what is left of its limits, or the refusal. Never: SQL, which CRM.
 //!
-//! [`Access::authenticate`] is on every call's way: one keyed hash and a look into memory. What it keeps is bounded in
-//! number and time; revoking a key in this process works at once, in another within [`Settings::keep`].
+//! [`Access::admit`] is on every call's way: one keyed hash and a look into memory. What it keeps is bounded in
+//! number and time; revoking a key in this process works at once, in another within [`Settings::keep`]. In reading order:
+//! here the keys · [`admit`] the whole way in · [`allow`] addresses and endpoints of a key · [`rate`] calls a minute ·
+//! [`quota`] calls a month, and counts of consumers. What is not configured costs nothing.
+
+pub mod admit;
+pub mod allow;
+pub mod quota;
+pub mod rate;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use subtle::ConstantTimeEq;
+
+pub use admit::{Admitted, Knock};
+pub use allow::Allowed;
 
 use crate::error::{self, Kind};
 use crate::model::AppId;
@@ -25,11 +35,21 @@ pub struct Settings {
     pub keep_unknown: Duration,
     /// How many prefixes of each kind are kept.
     pub entries: u64,
+    /// Calls a minute of one key; none is no limit.
+    pub calls_per_minute_per_key: Option<u32>,
+    /// Calls a minute of one consumer; none is no limit.
+    pub calls_per_minute_per_consumer: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { keep: Duration::from_secs(10), keep_unknown: Duration::from_secs(5), entries: 10_000 }
+        Settings {
+            keep: Duration::from_secs(10),
+            keep_unknown: Duration::from_secs(5),
+            entries: 10_000,
+            calls_per_minute_per_key: None,
+            calls_per_minute_per_consumer: None,
+        }
     }
 }
 
@@ -48,6 +68,10 @@ pub struct Access {
     known: Cache<(String, u64), Arc<Vec<Entry>>>,
     unknown: Cache<(String, u64), ()>,
     used: Mutex<BTreeMap<String, i64>>,
+    by_key: Option<rate::Limiter>,
+    by_consumer: Option<rate::Limiter>,
+    counts: quota::Counts,
+    started: Instant,
 }
 
 struct Entry {
@@ -55,6 +79,9 @@ struct Entry {
     id: Arc<str>,
     hash: [u8; 32],
     noted_ms: AtomicI64,
+    /// None where what is stored cannot be read: nothing is allowed then.
+    allowed: Option<Allowed>,
+    calls_per_month: Option<u64>,
 }
 
 /// A longer text is no key; it is not even hashed.
@@ -72,20 +99,30 @@ impl Access {
             known: Cache::builder().max_capacity(entries).time_to_live(settings.keep).build(),
             unknown: Cache::builder().max_capacity(entries).time_to_live(settings.keep_unknown).build(),
             used: Mutex::default(),
+            by_key: settings.calls_per_minute_per_key.map(rate::Limiter::new),
+            by_consumer: settings.calls_per_minute_per_consumer.map(rate::Limiter::new),
+            counts: quota::Counts::new(),
+            started: Instant::now(),
         }
     }
 
     /// The caller who showed that key (the text after `Bearer `) and named that application.
     /// Errors: `UnauthorizedError`, with a sentence that helps the key's owner and no one else.
     pub async fn authenticate(&self, key: Option<&str>, app: &str) -> error::Result<Caller> {
+        let (entries, at) = self.known(key, app).await?;
+        let entry = entries.get(at).ok_or_else(|| error::Error::internal("a key that was found is gone"))?;
+        Ok(Caller { app: entry.key.app.clone(), key: entry.id.clone() })
+    }
+
+    /// The entry of a key that is good for that application.
+    async fn known(&self, key: Option<&str>, app: &str) -> error::Result<(Arc<Vec<Entry>>, usize)> {
         let shown = key
             .map(str::trim)
             .filter(|key| !key.is_empty())
             .ok_or_else(|| refusal("No API key was sent. Send it as `Authorization: Bearer KEY`."))?;
-        let found = self.find(shown).await?;
-        let Some(entry) = found.as_ref().and_then(|(entries, at)| entries.get(*at)) else {
-            return Err(refusal("The API key is not valid."));
-        };
+        let invalid = || refusal("The API key is not valid.");
+        let (entries, at) = self.find(shown).await?.ok_or_else(invalid)?;
+        let entry = entries.get(at).ok_or_else(invalid)?;
         let now = now_ms();
         if entry.key.revoked_ms.is_some() {
             return Err(refusal("The API key was revoked."));
@@ -99,11 +136,12 @@ impl Access {
             ));
         }
         self.note(entry, now);
-        Ok(Caller { app: entry.key.app.clone(), key: entry.id.clone() })
+        Ok((entries, at))
     }
 
-    /// Writes down when keys were last used. Call it every minute or so, and before the end.
+    /// Writes down when keys were last used, and what was counted. Call it every ten seconds or so, and before the end.
     pub async fn flush(&self) -> error::Result<()> {
+        self.counts.flush(&self.store).await?;
         let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
         if used.is_empty() {
             return Ok(());
@@ -170,6 +208,8 @@ impl Entry {
             id: Arc::from(candidate.key.id.as_str()),
             hash: candidate.hash,
             noted_ms: AtomicI64::new(candidate.key.last_used_ms.unwrap_or(0)),
+            allowed: Allowed::parse(&candidate.key.allow_ips, &candidate.key.endpoints).ok(),
+            calls_per_month: candidate.calls_per_month.map(|calls| u64::try_from(calls).unwrap_or(0)),
             key: candidate.key,
         }
     }
@@ -195,7 +235,17 @@ mod tests {
 
     async fn key(store: &Store, app: &str, expires_ms: Option<i64>) -> (ApiKey, Secret) {
         let app = AppId::new(app);
-        store.create_key(NewKey { app: &app, label: "ci", expires_ms, import: None }).await.unwrap()
+        store
+            .create_key(NewKey {
+                app: &app,
+                label: "ci",
+                expires_ms,
+                allow_ips: &[],
+                endpoints: &[],
+                import: None,
+            })
+            .await
+            .unwrap()
     }
 
     async fn says(access: &Access, key: Option<&str>, app: &str) -> String {
@@ -262,8 +312,17 @@ mod tests {
         assert!(says(&access, Some(demo), "shop").await.contains("not valid"));
         let import = Some(Secret::new(demo));
         let app = AppId::new("shop");
-        let (made, _) =
-            store.create_key(NewKey { app: &app, label: "", expires_ms: None, import }).await.unwrap();
+        let (made, _) = store
+            .create_key(NewKey {
+                app: &app,
+                label: "",
+                expires_ms: None,
+                allow_ips: &[],
+                endpoints: &[],
+                import,
+            })
+            .await
+            .unwrap();
         assert!(!made.prefix.contains("demo"), "the prefix of an imported key shows nothing of it");
         access
             .authenticate(Some(demo), "shop")

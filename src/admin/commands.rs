@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::print::{Table, time};
 use super::{Error, authorise, connect, connection, input, required_settings};
+use crate::access::Allowed;
 use crate::model::{AppId, ConsumerId, Credentials, ServiceId};
 use crate::storage::connections::state_name;
 use crate::storage::{ApiKey, Consumer, NewIntegration, NewKey, Store, StoredConnection, now_ms};
@@ -84,6 +85,14 @@ pub enum Apps {
     },
     /// List all applications.
     List,
+    /// Set the calls a month of an application's plan; a running gateway goes by it within seconds.
+    Plan {
+        /// The application.
+        id: String,
+        /// Calls in a month of the calendar (UTC); left out, there is no limit.
+        #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(i64).range(0..))]
+        calls_per_month: Option<i64>,
+    },
 }
 
 /// What can be done with API keys.
@@ -100,6 +109,15 @@ pub enum Keys {
         /// End it after that many days.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
         expires_in_days: Option<u32>,
+        /// End it at that time, such as `2027-01-31` or `2027-01-31T09:30:00Z`.
+        #[arg(long, value_name = "TIME", conflicts_with = "expires_in_days", value_parser = input::moment)]
+        expires: Option<i64>,
+        /// An address or range such as `10.0.0.0/8` that it may be used from; may be repeated, none is any.
+        #[arg(long = "allow-ip", value_name = "ADDRESS")]
+        allow_ips: Vec<String>,
+        /// An endpoint that it may be used for, such as `/crm/*` or `GET /crm/contacts*`; may be repeated, none is any.
+        #[arg(long = "endpoint", value_name = "PATTERN")]
+        endpoints: Vec<String>,
         /// Take a key made elsewhere from a file (`-`: standard input).
         #[arg(long, value_name = "FILE")]
         import: Option<String>,
@@ -255,20 +273,34 @@ async fn apps(verb: Apps, store: &Store) -> Result<Table, Error> {
             vec![store.create_application(&AppId::new(&id), name.as_deref().unwrap_or(&id)).await?]
         }
         Apps::List => store.applications().await?,
+        Apps::Plan { id, calls_per_month } => {
+            let id = AppId::new(id);
+            store.set_calls_per_month(&id, calls_per_month).await?;
+            let all = store.applications().await?;
+            all.into_iter().filter(|app| app.id == id).collect()
+        }
     };
-    let table = Table::new(&["id", "name", "created_at"]);
+    let table = Table::new(&["id", "name", "created_at", "calls_per_month"]);
     Ok(shown.iter().fold(table, |table, app| {
-        table.row(vec![json!(app.id.as_str()), json!(app.name), time(app.created_ms)])
+        table.row(vec![
+            json!(app.id.as_str()),
+            json!(app.name),
+            time(app.created_ms),
+            json!(app.calls_per_month),
+        ])
     }))
 }
 
 async fn keys(verb: Keys, store: &Store, stdin: &mut (dyn Read + Send)) -> Result<Table, Error> {
     match verb {
-        Keys::Create { app, label, expires_in_days, import } => {
+        Keys::Create { app, label, expires_in_days, expires, allow_ips, endpoints, import } => {
+            Allowed::parse(&allow_ips, &endpoints).map_err(|faults| Error::Input(faults.join("; ")))?;
             let import = import.map(|name| input::secret(&name, stdin)).transpose()?;
             let imported = import.is_some();
-            let expires_ms = expires_in_days.map(|days| now_ms() + i64::from(days) * 86_400_000);
-            let new = NewKey { app: &AppId::new(app), label: &label, expires_ms, import };
+            let expires_ms = expires_in_days.map(|days| now_ms() + i64::from(days) * 86_400_000).or(expires);
+            let app = AppId::new(app);
+            let (allow_ips, endpoints) = (&allow_ips, &endpoints);
+            let new = NewKey { app: &app, label: &label, expires_ms, allow_ips, endpoints, import };
             let (key, shown) = store.create_key(new).await?;
             // Its owner has an imported key already; a new one is shown here and nowhere else.
             let shown = if imported { "(imported)" } else { shown.expose() };
@@ -282,7 +314,17 @@ async fn keys(verb: Keys, store: &Store, stdin: &mut (dyn Read + Send)) -> Resul
 
 fn key_table(keys: &[ApiKey]) -> Table {
     let now = now_ms();
-    let table = Table::new(&["id", "prefix", "label", "state", "created_at", "expires_at", "last_used_at"]);
+    let table = Table::new(&[
+        "id",
+        "prefix",
+        "label",
+        "state",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "allow_ips",
+        "endpoints",
+    ]);
     keys.iter().fold(table, |table, key| {
         let ended = key.expires_ms.is_some_and(|end| end <= now);
         let state = match (key.revoked_ms, ended) {
@@ -298,6 +340,8 @@ fn key_table(keys: &[ApiKey]) -> Table {
             time(key.created_ms),
             time(key.expires_ms),
             time(key.last_used_ms),
+            json!(key.allow_ips),
+            json!(key.endpoints),
         ])
     })
 }

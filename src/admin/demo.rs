@@ -61,7 +61,14 @@ pub async fn seed_demo(
 ) -> Result<(), Error> {
     let app = AppId::new(APP);
     unless_there(store.create_application(&app, "Demo").await)?;
-    let key = NewKey { app: &app, label: "demo", expires_ms: None, import: Some(Secret::new(KEY)) };
+    let key = NewKey {
+        app: &app,
+        label: "demo",
+        expires_ms: None,
+        allow_ips: &[],
+        endpoints: &[],
+        import: Some(Secret::new(KEY)),
+    };
     unless_there(store.create_key(key).await)?;
     let consumer = ConsumerId::new(CONSUMER);
     for id in [&consumer, &ConsumerId::new(LONELY)] {

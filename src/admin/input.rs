@@ -40,6 +40,14 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A date or a point in time, in milliseconds since 1970; a date is its beginning in UTC.
+pub fn moment(text: &str) -> Result<i64, String> {
+    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|date| date.timestamp()));
+    time.map(jiff::Timestamp::as_millisecond)
+        .ok_or_else(|| format!("{text:?} is no time such as 2027-01-31 or 2027-01-31T09:30:00Z"))
+}
+
 /// Credentials from a text: a JSON object, or a `key=value` on each line (blank lines and `#` lines passed over).
 /// OAuth tokens where a key `access_token` or `refresh_token` is among them.
 pub fn credentials(text: &str) -> Result<Credentials, Error> {

@@ -72,6 +72,10 @@ pub struct Limits {
     pub connections: usize,
     /// Calls at work; more are answered 503.
     pub calls: usize,
+    /// Calls a minute of one API key; none is no limit.
+    pub calls_per_minute_per_key: Option<u32>,
+    /// Calls a minute of one consumer; none is no limit.
+    pub calls_per_minute_per_consumer: Option<u32>,
 }
 
 /// Times.
@@ -122,7 +126,14 @@ impl Settings {
             data_dir: PathBuf::from("data"),
             database: None,
             master_key_file: None,
-            limits: Limits { body_bytes: 1_048_576, header_bytes: 32_768, connections: 10_000, calls: 2_000 },
+            limits: Limits {
+                body_bytes: 1_048_576,
+                header_bytes: 32_768,
+                connections: 10_000,
+                calls: 2_000,
+                calls_per_minute_per_key: None,
+                calls_per_minute_per_consumer: None,
+            },
             timeouts: Timeouts {
                 header: Duration::from_secs(10),
                 idle: Duration::from_secs(75),

@@ -49,6 +49,10 @@ fn count(given: &Given, least: u64) -> Result<usize, String> {
     usize::try_from(number).map_err(|_| "is too large".to_owned())
 }
 
+fn per_minute(given: &Given) -> Result<u32, String> {
+    u32::try_from(given.integer(1, 1_000_000_000)?).map_err(|_| "is too large".to_owned())
+}
+
 fn path(given: &Given) -> Result<PathBuf, String> {
     given.text().map(PathBuf::from)
 }
@@ -186,6 +190,26 @@ pub const TABLE: &[Row] = &[
         example: "200",
         about: "Calls at work; more are answered 503 with Retry-After.",
         set: |settings, _, given| count(given, 1).map(|v| settings.limits.calls = v),
+    },
+    Row {
+        key: "limits.calls_per_minute_per_key",
+        unit: "calls",
+        default: "none",
+        example: "600",
+        about: "Calls a minute of one API key, all at once or evenly; more are answered 429. Counted in each gateway by itself.",
+        set: |settings, _, given| {
+            per_minute(given).map(|v| settings.limits.calls_per_minute_per_key = Some(v))
+        },
+    },
+    Row {
+        key: "limits.calls_per_minute_per_consumer",
+        unit: "calls",
+        default: "none",
+        example: "120",
+        about: "The same of one consumer, whatever the key.",
+        set: |settings, _, given| {
+            per_minute(given).map(|v| settings.limits.calls_per_minute_per_consumer = Some(v))
+        },
     },
     Row {
         key: "timeouts.header_ms",

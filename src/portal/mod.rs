@@ -1,7 +1,7 @@
 //! The other corridor, portal. In: calls of the Vault and Connector APIs. Out: replies in their envelope. Never:
 //! sockets, SQL, records of a CRM.
 //!
-//! [`answer`] settles who calls and finds the operation's handler: one `match`. Handlers live in one file per noun and
+//! [`answer`] finds the operation's handler: one `match`. Handlers live in one file per noun and
 //! read top to bottom: [`consumers`] · [`reply`] the envelope and pages.
 //!
 //! # Adding an operation
@@ -19,7 +19,7 @@ pub mod reply;
 
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Answer, AppId, ConsumerId, OperationId, PortalCall, Secret, Visitor};
+use crate::model::{Answer, AppId, ConsumerId, OperationId, PortalCall, Visitor};
 
 /// What a handler works with: one call, who sent it, and what all calls share.
 pub struct Desk<'a> {
@@ -50,19 +50,15 @@ impl Desk<'_> {
     }
 }
 
-/// Answers one call of the Vault or Connector API.
+/// Answers one call of the Vault or Connector API, of a caller who was let in where the operation needs a key.
 ///
 /// # Errors
 /// The row of the catalogue that the first fault on the way is.
 pub async fn answer(
     app: &App,
     visitor: Visitor,
-    key: Option<Secret>,
     call: impl Future<Output = Result<PortalCall>> + Send,
 ) -> Result<Answer> {
-    if let Some(app_id) = &visitor.app {
-        app.access.authenticate(key.as_ref().map(Secret::expose), app_id.as_str()).await?;
-    }
     let call = call.await?;
     serve(&Desk { shared: app, visitor: &visitor, call: &call }).await
 }

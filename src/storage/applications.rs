@@ -14,6 +14,8 @@ pub struct Application {
     pub name: String,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
+    /// Calls a month of its plan; none is no limit.
+    pub calls_per_month: Option<i64>,
 }
 
 fn place(app: &str) -> Place<'_> {
@@ -40,12 +42,12 @@ impl Store {
         if done.rows_affected() == 0 {
             return Err(Error::Exists("application", id.to_string()));
         }
-        Ok(Application { id: id.clone(), name: name.to_owned(), created_ms })
+        Ok(Application { id: id.clone(), name: name.to_owned(), created_ms, calls_per_month: None })
     }
 
     /// All applications, by id.
     pub async fn applications(&self) -> Result<Vec<Application>, Error> {
-        let rows = sqlx::query("SELECT id, name, created_ms FROM applications ORDER BY id")
+        let rows = sqlx::query("SELECT id, name, created_ms, calls_per_month FROM applications ORDER BY id")
             .fetch_all(self.db().read())
             .await?;
         rows.iter()
@@ -54,9 +56,25 @@ impl Store {
                     id: AppId::new(row.try_get::<&str, _>("id")?),
                     name: row.try_get("name")?,
                     created_ms: row.try_get("created_ms")?,
+                    calls_per_month: row.try_get("calls_per_month")?,
                 })
             })
             .collect()
+    }
+
+    /// Sets the calls a month of an application's plan; none is no limit. Errors: no such application.
+    pub async fn set_calls_per_month(&self, id: &AppId, calls: Option<i64>) -> Result<(), Error> {
+        let mut tx = self.db().write().await?;
+        let done = sqlx::query("UPDATE applications SET calls_per_month = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(calls)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::Missing("application", id.to_string()));
+        }
+        Ok(())
     }
 
     /// Whether there is such an application.

@@ -27,6 +27,10 @@ pub struct ApiKey {
     pub revoked_ms: Option<i64>,
     /// When it was last used, to the minute.
     pub last_used_ms: Option<i64>,
+    /// Addresses and ranges that it may be used from; empty is any.
+    pub allow_ips: Vec<String>,
+    /// Patterns of endpoints that it may be used for; empty is any.
+    pub endpoints: Vec<String>,
 }
 
 /// A key that a shown one may be.
@@ -36,6 +40,8 @@ pub struct Candidate {
     pub key: ApiKey,
     /// Its keyed hash.
     pub hash: [u8; 32],
+    /// Calls a month of its application's plan; none is no limit.
+    pub calls_per_month: Option<i64>,
 }
 
 /// A key to be stored.
@@ -47,6 +53,10 @@ pub struct NewKey<'a> {
     pub label: &'a str,
     /// When it ends, in milliseconds since 1970; none is never.
     pub expires_ms: Option<i64>,
+    /// Addresses and ranges that it may be used from; empty is any.
+    pub allow_ips: &'a [String],
+    /// Patterns of endpoints that it may be used for; empty is any.
+    pub endpoints: &'a [String],
     /// A key made elsewhere; none makes a new one.
     pub import: Option<Secret>,
 }
@@ -127,13 +137,15 @@ impl Store {
             expires_ms: new.expires_ms,
             revoked_ms: None,
             last_used_ms: None,
+            allow_ips: new.allow_ips.to_vec(),
+            endpoints: new.endpoints.to_vec(),
         };
         let hash = self.key_hash_of(shown.expose());
         let _changes = self.changes(Topic::Keys(&key.prefix));
         let mut tx = self.db().write().await?;
         let done = sqlx::query(
-            "INSERT INTO api_keys (id, app_id, prefix, hash, label, created_ms, expires_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+            "INSERT INTO api_keys (id, app_id, prefix, hash, label, created_ms, expires_ms, allow_ips, endpoints) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         )
         .bind(&key.id)
         .bind(key.app.as_str())
@@ -142,6 +154,8 @@ impl Store {
         .bind(&key.label)
         .bind(key.created_ms)
         .bind(key.expires_ms)
+        .bind(serde_json::to_string(&key.allow_ips)?)
+        .bind(serde_json::to_string(&key.endpoints)?)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -162,15 +176,18 @@ impl Store {
 
     /// Keys with that prefix, of whatever application.
     pub async fn keys_by_prefix(&self, prefix: &str) -> Result<Vec<Candidate>, Error> {
-        let rows = sqlx::query("SELECT * FROM api_keys WHERE prefix = $1")
-            .bind(prefix)
-            .fetch_all(self.db().read())
-            .await?;
+        let rows = sqlx::query(
+            "SELECT api_keys.*, calls_per_month FROM api_keys \
+             JOIN applications ON applications.id = app_id WHERE prefix = $1",
+        )
+        .bind(prefix)
+        .fetch_all(self.db().read())
+        .await?;
         rows.iter()
             .map(|row| {
                 let hash = row.try_get::<&[u8], _>("hash")?;
                 let hash = hash.try_into().map_err(|_| Error::Sealed("a key's hash is not 32 bytes long"))?;
-                Ok(Candidate { key: read(row)?, hash })
+                Ok(Candidate { key: read(row)?, hash, calls_per_month: row.try_get("calls_per_month")? })
             })
             .collect()
     }
@@ -223,6 +240,8 @@ fn read(row: &SqliteRow) -> Result<ApiKey, Error> {
         expires_ms: row.try_get("expires_ms")?,
         revoked_ms: row.try_get("revoked_ms")?,
         last_used_ms: row.try_get("last_used_ms")?,
+        allow_ips: serde_json::from_str(row.try_get("allow_ips")?)?,
+        endpoints: serde_json::from_str(row.try_get("endpoints")?)?,
     })
 }
 

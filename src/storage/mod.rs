@@ -2,13 +2,14 @@
 //!
 //! The only place that names the database and the only one that holds the master key. [`keyfile`] where that key comes
 //! from · [`sealed`] encryption and key derivation · [`sqlite`] the embedded database · then one file per noun:
-//! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`].
+//! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`], [`calls`].
 //!
 //! Readers that keep what they read put the topic's [`Store::epoch`] into the key that they keep it under: every write
 //! moves it on, so nothing kept before a write is found after it.
 
 pub mod applications;
 pub mod authorisations;
+pub mod calls;
 pub mod connections;
 pub mod consumers;
 mod credentials;
@@ -29,6 +30,7 @@ use aws_lc_rs::hmac;
 
 pub use applications::Application;
 pub use authorisations::{NewState, StateId, TakenState};
+pub use calls::{Calls, CallsApi};
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
 pub use consumers::{Consumer, ConsumersFilter};
 pub use integrations::{Integration, NewIntegration};

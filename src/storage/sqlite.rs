@@ -22,6 +22,13 @@ pub struct Sqlite {
     queries: AtomicU64,
 }
 
+/// The steps to the layout of this version: number, name, SQL.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
+    (4, "access and vault", include_str!("../../migrations/sqlite/0004_access_and_vault.sql")),
+    (5, "oauth", include_str!("../../migrations/sqlite/0005_oauth.sql")),
+];
+
 /// Connections for reading: more than cores would only queue on the disk.
 const READERS: u32 = 4;
 
@@ -93,14 +100,10 @@ fn make_private(path: &Path) -> Result<(), Error> {
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
-    let migration = |version, name: &'static str, sql: &'static str| {
+    let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    let all = vec![
-        migration(1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
-        migration(5, "oauth", include_str!("../../migrations/sqlite/0005_oauth.sql")),
-    ];
-    match Migrator::with_migrations(all).run(pool).await {
+    });
+    match Migrator::with_migrations(migrations.collect()).run(pool).await {
         Err(MigrateError::VersionMissing(version)) => Err(Error::Unusable(format!(
             "the database has layout {version}, which a newer crosswalk made: start that one, or restore a backup"
         ))),

@@ -125,11 +125,27 @@ async fn the_files_hold_no_secret_and_are_private() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), &Key::random().unwrap()).await.unwrap();
     let made = filled(&store).await.connection;
-    let (_, shown) =
-        store.create_key(NewKey { app: &app(), label: "ci", expires_ms: None, import: None }).await.unwrap();
+    let (_, shown) = store
+        .create_key(NewKey {
+            app: &app(),
+            label: "ci",
+            expires_ms: None,
+            allow_ips: &[],
+            endpoints: &[],
+            import: None,
+        })
+        .await
+        .unwrap();
     let imported = Secret::new("sk_demo_crosswalk");
     store
-        .create_key(NewKey { app: &app(), label: "demo", expires_ms: None, import: Some(imported) })
+        .create_key(NewKey {
+            app: &app(),
+            label: "demo",
+            expires_ms: None,
+            allow_ips: &[],
+            endpoints: &[],
+            import: Some(imported),
+        })
         .await
         .unwrap();
     let other = ServiceId::new("pipedrive");
@@ -236,7 +252,8 @@ async fn what_exists_is_not_made_twice_and_what_is_missing_is_named() {
     ));
     let bad = AppId::new("a b");
     assert!(matches!(store.create_application(&bad, "").await, Err(Error::Unusable(_))));
-    let key = |import| NewKey { app: &nobody, label: "", expires_ms: None, import };
+    let key =
+        |import| NewKey { app: &nobody, label: "", expires_ms: None, allow_ips: &[], endpoints: &[], import };
     assert!(matches!(store.create_key(key(None)).await, Err(Error::Missing("application", _))));
 }
 

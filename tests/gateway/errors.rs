@@ -205,7 +205,14 @@ async fn connections(seen: &mut Seen) {
     let other = AppId::new("other-app");
     let service = ServiceId::new("hubspot");
     world.store.create_application(&other, "Other").await.unwrap();
-    let key = NewKey { app: &other, label: "k", expires_ms: None, import: Some(Secret::new("sk_other")) };
+    let key = NewKey {
+        app: &other,
+        label: "k",
+        expires_ms: None,
+        allow_ips: &[],
+        endpoints: &[],
+        import: Some(Secret::new("sk_other")),
+    };
     world.store.create_key(key).await.unwrap();
     world.store.create_consumer(&other, &of).await.unwrap();
     let ask = || {

@@ -1,6 +1,7 @@
 //! The gateway as callers see it: over real sockets, in front of mock CRMs, every reply held against the contract.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod access;
 mod crud;
 mod custom;
 mod errors;
