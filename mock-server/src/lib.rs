@@ -23,6 +23,7 @@ pub mod oauth;
 pub mod pipedrive;
 pub mod seed;
 mod server;
+pub mod tldcrm;
 pub mod vendor;
 pub mod world;
 
@@ -118,6 +119,11 @@ impl MockServer {
     /// The base URL of Concord's API.
     pub fn concord_url(&self) -> String {
         self.world.vendor_url(Vendor::Concord)
+    }
+
+    /// The base URL of TLDCRM's API.
+    pub fn tldcrm_url(&self) -> String {
+        self.world.vendor_url(Vendor::Tldcrm)
     }
 
     /// Closes every connection and the listener.

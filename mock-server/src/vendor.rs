@@ -13,11 +13,13 @@ pub enum Vendor {
     Pipedrive,
     /// Concord CRM.
     Concord,
+    /// TLDCRM.
+    Tldcrm,
 }
 
 impl Vendor {
     /// Every vendor, in the order of their path prefixes in the documentation.
-    pub const ALL: [Vendor; 3] = [Vendor::Hubspot, Vendor::Pipedrive, Vendor::Concord];
+    pub const ALL: [Vendor; 4] = [Vendor::Hubspot, Vendor::Pipedrive, Vendor::Concord, Vendor::Tldcrm];
 
     /// The first path segment that all of the vendor's paths begin with.
     pub fn prefix(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Vendor {
             Vendor::Hubspot => "hubspot",
             Vendor::Pipedrive => "pipedrive",
             Vendor::Concord => "concord",
+            Vendor::Tldcrm => "tldcrm",
         }
     }
 
@@ -46,8 +49,8 @@ impl Vendor {
         match self {
             Vendor::Hubspot => 1800,
             Vendor::Pipedrive => 3600,
-            // Personal access tokens do not expire.
-            Vendor::Concord => 315_360_000,
+            // Personal access tokens and API keys do not expire.
+            Vendor::Concord | Vendor::Tldcrm => 315_360_000,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::oauth::{Grants, Standing};
 use crate::vendor::Vendor;
-use crate::{Options, concord, hubspot, pipedrive};
+use crate::{Options, concord, hubspot, pipedrive, tldcrm};
 
 /// Requests allowed in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,7 @@ pub struct World {
     hubspot: Accounts<hubspot::Account>,
     pipedrive: Accounts<pipedrive::Account>,
     concord: Accounts<concord::Account>,
+    tldcrm: Accounts<tldcrm::Account>,
 }
 
 impl World {
@@ -95,6 +96,7 @@ impl World {
             hubspot: RwLock::default(),
             pipedrive: RwLock::default(),
             concord: RwLock::default(),
+            tldcrm: RwLock::default(),
             options,
             base_url,
         }
@@ -110,6 +112,7 @@ impl World {
         write(&self.hubspot).clear();
         write(&self.pipedrive).clear();
         write(&self.concord).clear();
+        write(&self.tldcrm).clear();
     }
 
     /// The base URL of one vendor, without a slash at the end.
@@ -176,6 +179,11 @@ impl World {
     /// A Concord installation, created when new.
     pub fn concord(&self, name: &str) -> Arc<RwLock<concord::Account>> {
         of(&self.concord, name, || concord::Account::new(name, &self.options))
+    }
+
+    /// A TLDCRM account, created when new.
+    pub fn tldcrm(&self, name: &str) -> Arc<RwLock<tldcrm::Account>> {
+        of(&self.tldcrm, name, || tldcrm::Account::new(name, &self.options))
     }
 
     /// A Pipedrive account, created when new.

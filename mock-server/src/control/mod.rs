@@ -169,6 +169,7 @@ pub fn seed_records(world: &World, vendor: Vendor, account: &str, object: &str, 
         Vendor::Hubspot => write(&world.hubspot(account)).generate(object, count),
         Vendor::Pipedrive => write(&world.pipedrive(account)).generate(object, count),
         Vendor::Concord => write(&world.concord(account)).generate(object, count),
+        Vendor::Tldcrm => write(&world.tldcrm(account)).generate(object, count),
     }
 }
 
@@ -184,5 +185,6 @@ pub fn insert_record(
         Vendor::Hubspot => write(&world.hubspot(account)).insert(object, fields),
         Vendor::Pipedrive => write(&world.pipedrive(account)).insert(object, fields),
         Vendor::Concord => write(&world.concord(account)).insert(object, fields),
+        Vendor::Tldcrm => write(&world.tldcrm(account)).insert(object, fields),
     }
 }

@@ -322,6 +322,7 @@ fn fixed_account(vendor: Vendor, token: &str) -> Option<&str> {
         Vendor::Hubspot => ("pat-demo-hubspot", "pat-test-"),
         Vendor::Pipedrive => ("demo-pipedrive-token", "test-"),
         Vendor::Concord => ("demo-concord-token", "test-"),
+        Vendor::Tldcrm => ("demo-tldcrm-key", "test-"),
     };
     if token == demo {
         return Some("demo");

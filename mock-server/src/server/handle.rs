@@ -14,7 +14,7 @@ use crate::faults::{self, Kind, Target, spoil};
 use crate::journal::Kept;
 use crate::vendor::Vendor;
 use crate::world::{World, lock};
-use crate::{concord, control, hubspot, pipedrive};
+use crate::{concord, control, hubspot, pipedrive, tldcrm};
 
 const BODY_LIMIT: usize = 32 << 20;
 const URL_LIMIT: usize = 16 << 10;
@@ -99,6 +99,7 @@ fn dispatch(vendor: Vendor, request: &Request, world: &World) -> Reply {
         Vendor::Hubspot => hubspot::answer(request, world),
         Vendor::Pipedrive => pipedrive::answer(request, world),
         Vendor::Concord => concord::answer(request, world),
+        Vendor::Tldcrm => tldcrm::answer(request, world),
     }
 }
 
@@ -107,6 +108,7 @@ fn identify(vendor: Vendor, request: &Request, world: &World) -> Option<String> 
         Vendor::Hubspot => hubspot::account_of(request, world),
         Vendor::Pipedrive => pipedrive::account_of(request, world),
         Vendor::Concord => concord::account_of(request, world),
+        Vendor::Tldcrm => tldcrm::account_of(request, world),
     }
 }
 
@@ -116,6 +118,7 @@ fn error(vendor: Vendor, status: u16) -> Reply {
         Vendor::Hubspot => hubspot::errors::of_status(status),
         Vendor::Pipedrive => pipedrive::errors::of_status(status),
         Vendor::Concord => concord::errors::of_status(status),
+        Vendor::Tldcrm => tldcrm::errors::of_status(status),
     }
 }
 
