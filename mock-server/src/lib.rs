@@ -226,6 +226,19 @@ impl MockServer {
         .is_ok()
     }
 
+    /// Waits until so many replies are held back; false when the time is over first.
+    pub async fn wait_for_held(&self, count: usize, within: Duration) -> bool {
+        let mut held = self.world.held.subscribe();
+        tokio::time::timeout(within, held.wait_for(|held| *held >= count))
+            .await
+            .is_ok_and(|held| held.is_ok())
+    }
+
+    /// Lets all held replies go.
+    pub fn release(&self) {
+        self.world.released.send_modify(|times| *times += 1);
+    }
+
     /// Adds generated records to an account; answers their ids. Nothing happens for an object the vendor lacks.
     pub fn seed_records(&self, vendor: Vendor, account: &str, object: &str, count: usize) -> Vec<String> {
         control::seed_records(&self.world, vendor, account, object, count)

@@ -75,6 +75,10 @@ pub struct World {
     pub journal: Mutex<Journal>,
     /// Told of every finished request.
     pub finished: tokio::sync::Notify,
+    /// How many replies are held back.
+    pub held: tokio::sync::watch::Sender<usize>,
+    /// Moved on when held replies are let go.
+    pub released: tokio::sync::watch::Sender<u64>,
     settings: RwLock<HashMap<(Vendor, String), AccountSettings>>,
     windows: Mutex<HashMap<(Vendor, String, &'static str), Window>>,
     hubspot: Accounts<hubspot::Account>,
@@ -91,6 +95,8 @@ impl World {
             faults: Mutex::new(Faults::default()),
             journal: Mutex::new(Journal::new(options.journal_capacity)),
             finished: tokio::sync::Notify::new(),
+            held: tokio::sync::watch::Sender::new(0),
+            released: tokio::sync::watch::Sender::new(0),
             settings: RwLock::default(),
             windows: Mutex::default(),
             hubspot: RwLock::default(),
@@ -113,6 +119,20 @@ impl World {
         write(&self.pipedrive).clear();
         write(&self.concord).clear();
         write(&self.tldcrm).clear();
+    }
+
+    /// Waits, counted among the held, until held replies are let go.
+    pub async fn hold(&self) {
+        struct Held<'w>(&'w tokio::sync::watch::Sender<usize>);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.send_modify(|held| *held -= 1);
+            }
+        }
+        let mut released = self.released.subscribe();
+        self.held.send_modify(|held| *held += 1);
+        let _held = Held(&self.held);
+        let _ = released.changed().await;
     }
 
     /// The base URL of one vendor, without a slash at the end.

@@ -94,6 +94,10 @@ fn route(request: &Request, world: &World) -> Outcome {
             lock(&world.journal).clear();
             ok(&json!({ "ok": true }))
         }
+        ("POST", ["release"]) => {
+            world.released.send_modify(|times| *times += 1);
+            ok(&json!({ "ok": true }))
+        }
         ("POST", ["reset"]) => {
             world.reset();
             ok(&json!({ "ok": true }))

@@ -39,6 +39,12 @@ pub enum Kind {
     DropBefore,
     /// The request is processed, then the connection closes without a reply.
     DropAfter,
+    /// The reply is held back until it is let go (`POST /__mock/release`).
+    Hold {
+        /// Whether the request is processed only then, and not before.
+        #[serde(default)]
+        unprocessed: bool,
+    },
     /// Processed; the reply announces its whole length and stops after some bytes.
     Truncate {
         /// Bytes that do arrive.

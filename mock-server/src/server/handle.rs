@@ -59,6 +59,9 @@ pub async fn handle(
         }
     }
     let fault = met.iter().find(|kind| !matches!(kind, Kind::Latency { .. }));
+    if matches!(fault, Some(Kind::Hold { unprocessed: true })) {
+        world.hold().await;
+    }
     let reply = if too_long {
         Ok(Reply::html(414, "<html><body><h1>414 Request-URI Too Large</h1></body></html>"))
     } else {
@@ -83,6 +86,9 @@ pub async fn handle(
         at_ms,
     });
     world.finished.notify_waiters();
+    if matches!(fault, Some(Kind::Hold { unprocessed: false })) {
+        world.hold().await;
+    }
     let reply = reply?;
     Ok(match fault {
         Some(Kind::Truncate { keep }) => deliver(&reply, |body| Delivery::cut(body, *keep)),
