@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use moka::future::Cache;
 use url::Url;
 
+use crate::access::idempotency::Idempotency;
 use crate::access::{self, Access};
 use crate::config::Settings;
 use crate::connector::load::{self, Source};
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::mapping::Fault;
 use crate::model::{Connection, ConnectionId, FieldDefinitions, Resource, ServiceId};
 use crate::plan::ask::Asked;
-use crate::storage::Store;
+use crate::storage::{self, Store};
 use crate::vault::{self, Provider, Vault};
 
 /// Everything that calls share.
@@ -30,6 +31,8 @@ pub struct App {
     pub access: Access,
     /// What is kept.
     pub store: Store,
+    /// Writes that happen once.
+    pub idempotency: Idempotency,
     /// Whose CRM.
     pub vault: Vault,
     /// The way to the CRMs.
@@ -111,9 +114,11 @@ impl App {
         http: downstream::Client,
     ) -> std::result::Result<App, Vec<Fault>> {
         let services = services(&settings)?;
-        let derived = store.derived_key("cursor").map_err(|fault| {
+        let key_fault = |fault: storage::Error| {
             vec![Fault { file: "master key".to_owned(), line: 0, column: 0, message: fault.to_string() }]
-        })?;
+        };
+        let derived = store.derived_key("cursor").map_err(key_fault)?;
+        let idempotency = Idempotency::new(store.clone(), settings.idempotency).map_err(key_fault)?;
         let http = Arc::new(http);
         let vault = Vault::new(
             store.clone(),
@@ -130,6 +135,7 @@ impl App {
                 },
             ),
             store,
+            idempotency,
             vault,
             cursor_key: cursor::Key::new(derived.bytes()),
             definitions: Cache::builder()

@@ -375,6 +375,7 @@ fn setting(
         base,
         asked: None,
         source: None,
+        earlier: None,
         object,
         now: NOW.parse().map_err(|fault: jiff::Error| fault.to_string())?,
         definitions: (!case.definitions.is_empty())
@@ -393,6 +394,7 @@ fn context() -> Context {
         remote: IpAddr::V4(Ipv4Addr::LOCALHOST),
         public_base: "https://gateway.example.com".to_owned(),
         trace: Default::default(),
+        idempotency_key: None,
     }
 }
 

@@ -173,6 +173,7 @@ impl Running {
                 }
                 _ = note.tick() => {
                     noted(app.access.flush().await);
+                    purged(app.idempotency.purge().await);
                     continue;
                 }
             }
@@ -204,6 +205,15 @@ async fn settle(app: &App, store: &Store, drained: Option<Drained>) {
     store.close().await;
     if let Some(drained) = drained.filter(|drained| drained.unfinished_calls > 0) {
         tracing::warn!(calls = drained.unfinished_calls, "stopped with calls still at work");
+    }
+}
+
+fn purged(purged: Result<()>) {
+    if let Err(error) = purged {
+        tracing::warn!(
+            source = error.log_source(),
+            "idempotency keys that have had their time could not be purged"
+        );
     }
 }
 

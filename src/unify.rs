@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::access::idempotency::{Claim, Turn};
 use crate::app::{App, DefinitionsKey, Discovered, Service};
 use crate::connector::compile::{DiscoverPlan, ResourcePlan};
 use crate::downstream::Scope;
@@ -38,9 +39,14 @@ pub async fn answer(
 ) -> Result<Answer> {
     let call = call.await?;
     let mut line = Line::open(&app, &context).await?;
-    match line.unified(&call).await {
-        Ok(unified) => Ok(line.reply(&unified, &call, &context)),
-        Err(error) => Err(line.failure(error)),
+    match line.claim(&call, &context).await? {
+        None => line.answered(&call, &context).await,
+        Some(Turn::Replay(answer)) => Ok(answer),
+        Some(Turn::Write(claim)) => {
+            let claim = Arc::new(claim);
+            line.claim = Some(Arc::clone(&claim));
+            claim.settle(claim.held(line.answered(&call, &context)).await, &context).await
+        }
     }
 }
 
@@ -72,6 +78,8 @@ struct Line<'a> {
     waited: Duration,
     attempts: Vec<Attempt>,
     refreshed: bool,
+    /// The idempotency key that the call holds.
+    claim: Option<Arc<Claim>>,
 }
 
 impl<'a> Line<'a> {
@@ -101,7 +109,23 @@ impl<'a> Line<'a> {
             waited: Duration::ZERO,
             attempts: Vec::new(),
             refreshed: false,
+            claim: None,
         })
+    }
+
+    /// The call's turn under its idempotency key; none where it has none, or writes nothing.
+    async fn claim(&self, call: &Call, context: &Context) -> Result<Option<Turn>> {
+        let writes = call.operation.verb.writes() && !call.query.dry_run;
+        let Some(key) = context.idempotency_key.as_ref().filter(|_| writes) else { return Ok(None) };
+        let turn = self.app.idempotency.claim(key, &self.resolved.connection, call).await;
+        turn.map(Some).map_err(|error| self.failure(error))
+    }
+
+    async fn answered(mut self, call: &Call, context: &Context) -> Result<Answer> {
+        match self.unified(call).await {
+            Ok(unified) => Ok(self.reply(&unified, call, context)),
+            Err(error) => Err(self.failure(error)),
+        }
     }
 
     /// The call's result in the unified shape.
@@ -139,6 +163,7 @@ impl<'a> Line<'a> {
             definitions,
             asked,
             source: None,
+            earlier: self.claim.as_ref().and_then(|claim| claim.earlier().cloned()),
             now: jiff::Timestamp::now(),
             cursor_key: self.app.cursor_key.clone(),
         })
@@ -236,6 +261,9 @@ impl<'a> Line<'a> {
 
     /// Sends a batch, signed; what the CRM refuses for its credentials is sent once more with new ones.
     async fn send(&mut self, ground: &Ground, requests: Vec<Request>) -> Result<Vec<Outcome>> {
+        if let Some(claim) = &self.claim {
+            claim.about_to_send(&requests).await?;
+        }
         let mut outcomes = self.send_signed(ground, requests.iter().collect()).await?;
         let refused = |outcome: &Outcome| {
             outcome.as_ref().is_ok_and(|reply| {

@@ -4,10 +4,12 @@
 //! [`Access::admit`] is on every call's way: one keyed hash and a look into memory. What it keeps is bounded in
 //! number and time; revoking a key in this process works at once, in another within [`Settings::keep`]. In reading order:
 //! here the keys · [`admit`] the whole way in · [`allow`] addresses and endpoints of a key · [`rate`] calls a minute ·
-//! [`quota`] calls a month, and counts of consumers. What is not configured costs nothing.
+//! [`quota`] calls a month, and counts of consumers · [`idempotency`] writes that happen
+//! once. What is not configured costs nothing.
 
 pub mod admit;
 pub mod allow;
+pub mod idempotency;
 pub mod quota;
 pub mod rate;
 

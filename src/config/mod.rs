@@ -48,6 +48,8 @@ pub struct Settings {
     pub mappings_dir: Option<PathBuf>,
     /// Private, loopback and link-local addresses that requests to CRMs may go to.
     pub private_ranges: Vec<IpNet>,
+    /// Keys under which writes happen once.
+    pub idempotency: Idempotency,
     /// Log lines.
     pub log: Log,
 }
@@ -95,6 +97,17 @@ pub struct Timeouts {
     pub downstream_connect: Duration,
     /// One request to a CRM, from connecting to the end of its reply.
     pub downstream_total: Duration,
+}
+
+/// Keys under which writes happen once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency {
+    /// How long a key and its answer are kept.
+    pub keep: Duration,
+    /// How long a gateway that gives no sign of life still holds a key.
+    pub lease: Duration,
+    /// Bytes of a kept answer.
+    pub answer_bytes: usize,
 }
 
 /// Log lines.
@@ -147,6 +160,11 @@ impl Settings {
             connectors_dir: None,
             mappings_dir: None,
             private_ranges: Vec::new(),
+            idempotency: Idempotency {
+                keep: Duration::from_secs(86_400),
+                lease: Duration::from_secs(15),
+                answer_bytes: 65_536,
+            },
             log: Log { format: LogFormat::Json, level: "info".to_owned() },
         }
     }

@@ -268,6 +268,34 @@ pub const TABLE: &[Row] = &[
         set: |settings, _, given| time(given).map(|v| settings.timeouts.downstream_total = v),
     },
     Row {
+        key: "idempotency.keep_s",
+        unit: "seconds",
+        default: "86400",
+        example: "172800",
+        about: "How long an idempotency key is remembered, with the answer that was given under it.",
+        set: |settings, _, given| {
+            given.integer(1, 2_592_000).map(|v| settings.idempotency.keep = Duration::from_secs(v))
+        },
+    },
+    Row {
+        key: "idempotency.lease_ms",
+        unit: "milliseconds",
+        default: "15000",
+        example: "5000",
+        about: "How long after a gateway's end the keys of its writes under way answer 409. Lower only where pauses are short.",
+        set: |settings, _, given| {
+            given.integer(100, 3_600_000).map(|v| settings.idempotency.lease = Duration::from_millis(v))
+        },
+    },
+    Row {
+        key: "idempotency.answer_bytes",
+        unit: "bytes",
+        default: "65536",
+        example: "16384",
+        about: "The largest answer that is kept whole; a larger one is kept without _raw and meta.",
+        set: |settings, _, given| count(given, 1024).map(|v| settings.idempotency.answer_bytes = v),
+    },
+    Row {
         key: "log.format",
         unit: "json or text",
         default: "\"json\"",

@@ -24,6 +24,7 @@ fn agree(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
     links(at, plan, faults);
     enrichments(at, plan, faults);
     sides(at, plan, faults);
+    probes(at, plan, faults);
 }
 
 /// Every filter and sort of a manifest that the contract does not have; of a manifest as it is written, whatever else is
@@ -126,6 +127,32 @@ fn enrichments(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
             faults.push((format!("{at}/enrich/{name}"), format!("nothing uses the follow-up read `{name}`")));
         }
     }
+}
+
+/// What lost writes are looked for by is something that the mapping writes.
+fn probes(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
+    let rules = plan.mapping.rules();
+    let written: Vec<String> = rules
+        .into_iter()
+        .filter(|rule| rule.write)
+        .flat_map(|rule| rule.paths)
+        .chain(plan.mapping.default_paths())
+        .map(|path| plain(&path).to_owned())
+        .collect();
+    let probes = plan.create.iter().flat_map(|create| create.probe.iter().enumerate());
+    for (index, probe) in probes {
+        for path in probe.spec.by.keys().filter(|path| !written.iter().any(|known| known == plain(path))) {
+            faults.push((
+                format!("{at}/create/probe/{index}/by/{path}"),
+                format!("the mapping does not write `{path}`{}", meant(path, &written)),
+            ));
+        }
+    }
+}
+
+/// A path up to its first list.
+fn plain(path: &str) -> &str {
+    path.split('[').next().unwrap_or(path)
 }
 
 /// A resource that can be written has rules that write.

@@ -85,6 +85,14 @@ impl RequestTemplate {
         self.body.is_some()
     }
 
+    /// The names of all placeholders.
+    pub fn names(&self) -> Vec<&str> {
+        let templates = self.query.iter().map(|(_, template)| template);
+        let templates = templates.chain(self.headers.iter().map(|(_, template)| template));
+        let body = self.body.as_ref().map(JsonTemplate::names).unwrap_or_default();
+        std::iter::once(&self.path).chain(templates).flat_map(Template::names).chain(body).collect()
+    }
+
     /// Which step of an operation this is.
     pub fn step(&self) -> &Arc<str> {
         &self.step

@@ -17,16 +17,16 @@ pub(super) fn may_repeat(
     timeouts: u32,
     policy: &Policy,
 ) -> bool {
-    use Safety::{Read, Write};
+    use Safety::{Read, Repeatable, Write};
     match (ended, safety) {
-        (Err(Fault::Blocked(_)), Read | Write) => false,
-        (Err(Fault::Unreachable(_)), Read | Write) => true,
-        (Err(Fault::Dropped(_)), Read) => true,
+        (Err(Fault::Blocked(_)), _) => false,
+        (Err(Fault::Unreachable(_)), _) => true,
+        (Err(Fault::Dropped(_)), Read | Repeatable) => true,
         (Err(Fault::Dropped(_)), Write) => false,
-        (Err(Fault::TimedOut(_)), Read) => timeouts <= 1,
+        (Err(Fault::TimedOut(_)), Read | Repeatable) => timeouts <= 1,
         (Err(Fault::TimedOut(_)), Write) => false,
-        (Err(Fault::TooLarge(_)), Read | Write) => false,
-        (Ok(reply), Read) => policy.retry_read.contains(&reply.status),
+        (Err(Fault::TooLarge(_)), _) => false,
+        (Ok(reply), Read | Repeatable) => policy.retry_read.contains(&reply.status),
         (Ok(reply), Write) => policy.retry_write.contains(&reply.status) || said_untouched(reply, policy),
     }
 }
@@ -144,6 +144,11 @@ mod tests {
         ];
         for (what, outcome, timeouts, policy, read, write) in rows {
             assert_eq!(may_repeat(Safety::Read, &outcome, timeouts, policy), read, "read: {what}");
+            assert_eq!(
+                may_repeat(Safety::Repeatable, &outcome, timeouts, policy),
+                read,
+                "repeatable: {what}"
+            );
             assert_eq!(may_repeat(Safety::Write, &outcome, timeouts, policy), write, "write: {what}");
         }
     }

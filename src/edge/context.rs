@@ -17,6 +17,8 @@ const APP: &str = "x-apideck-app-id";
 const CONSUMER: &str = "x-apideck-consumer-id";
 const SERVICE: &str = "x-apideck-service-id";
 const RAW: &str = "x-apideck-raw";
+/// The two names of an idempotency key.
+const IDEMPOTENCY: [&str; 2] = ["x-unique-transaction-id", "idempotency-key"];
 
 /// What the headers of a call say.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(super) struct Headers {
     pub(super) service: Option<ServiceId>,
     pub(super) raw: bool,
     pub(super) key: Secret,
+    pub(super) idempotency_key: Option<Secret>,
 }
 
 /// Where a call comes from.
@@ -49,10 +52,10 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
     }
 }
 
-/// Reads the headers of a call to an operation that needs these.
+/// Reads the headers of a call to an operation that needs these; an idempotency key only of one that writes.
 ///
 /// Errors: `RequestHeadersValidationError` with all that are missing or malformed, then `UnauthorizedError`.
-pub(super) fn read(headers: &HeaderMap, needs: Needs) -> Result<Headers> {
+pub(super) fn read(headers: &HeaderMap, needs: Needs, writes: bool) -> Result<Headers> {
     let mut faults = Faults::default();
     let app = faults.required(headers, APP, 128);
     let consumer = match needs.consumer {
@@ -75,6 +78,7 @@ pub(super) fn read(headers: &HeaderMap, needs: Needs) -> Result<Headers> {
             false
         }
     };
+    let idempotency_key = if writes { faults.idempotency_key(headers) } else { None };
     let authorization = faults.optional(headers, AUTHORIZATION.as_str(), 1024);
     let (Some(app), true) = (app, faults.is_empty()) else {
         return Err(faults.error());
@@ -84,6 +88,7 @@ pub(super) fn read(headers: &HeaderMap, needs: Needs) -> Result<Headers> {
         consumer: consumer.map(ConsumerId::new),
         service: service.map(ServiceId::new),
         raw,
+        idempotency_key,
         key: bearer(authorization.as_deref())?,
     })
 }
@@ -160,6 +165,24 @@ impl Faults {
             return None;
         }
         (!text.is_empty()).then_some(Cow::Borrowed(text))
+    }
+
+    /// The idempotency key, under either of its names.
+    fn idempotency_key(&mut self, headers: &HeaderMap) -> Option<Secret> {
+        let [documented, alias] = IDEMPOTENCY.map(|name| {
+            let key = self.optional(headers, name, 255)?;
+            if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                self.malformed(name, "must be 1 to 255 visible ASCII characters");
+                return None;
+            }
+            Some(key)
+        });
+        if let (Some(documented), Some(alias)) = (&documented, &alias)
+            && documented != alias
+        {
+            self.malformed("idempotency-key", "differs from x-unique-transaction-id, which means the same");
+        }
+        documented.or(alias).map(Secret::new)
     }
 
     fn error(self) -> Error {
@@ -292,7 +315,7 @@ mod tests {
     use super::*;
 
     fn read_all(headers: &HeaderMap) -> Result<Headers> {
-        read(headers, Needs::ALL)
+        read(headers, Needs::ALL, true)
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -342,6 +365,42 @@ mod tests {
             let error = with(wrong).unwrap_err();
             assert_eq!(error.kind(), Kind::UnauthorizedError, "{wrong}");
             assert_eq!(error.reply_headers(), [("www-authenticate", "Bearer".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_has_two_names_and_one_value() {
+        let with = |pairs: &[(&'static str, &str)], writes| {
+            let mut given = headers(&[(APP, "a"), (CONSUMER, "c"), ("authorization", "Bearer sk_1")]);
+            given.extend(headers(pairs));
+            read(&given, Needs::ALL, writes)
+                .map(|headers| headers.idempotency_key.map(|key| key.expose().to_owned()))
+        };
+        let [documented, alias] = IDEMPOTENCY;
+        let longest = "k".repeat(255);
+        for (pairs, key) in [
+            (&[][..], None),
+            (&[(documented, ""), (alias, "")], None),
+            (&[(documented, "a")], Some("a")),
+            (&[(alias, "a")], Some("a")),
+            (&[(documented, "a"), (alias, " a ")], Some("a")),
+            (&[(documented, ""), (alias, &longest)], Some(longest.as_str())),
+        ] {
+            assert_eq!(with(pairs, true).unwrap().as_deref(), key, "{pairs:?}");
+            assert_eq!(with(pairs, false).unwrap(), None, "{pairs:?}");
+        }
+        let long = "k".repeat(256);
+        for (pairs, name) in [
+            (&[(documented, "a"), (alias, "b")][..], alias),
+            (&[(documented, "a b")], documented),
+            (&[(alias, "ä")], alias),
+            (&[(alias, &long)], alias),
+            (&[(alias, "a"), (alias, "a")], alias),
+        ] {
+            let body = with(pairs, true).unwrap_err().body("id", "");
+            assert_eq!(body["type_name"], "RequestHeadersValidationError", "{pairs:?}");
+            assert!(body["detail"]["malformed"][0].get(name).is_some(), "{pairs:?}: {body:#}");
+            assert_eq!(with(pairs, false).unwrap(), None, "a read has no use for it: {pairs:?}");
         }
     }
 

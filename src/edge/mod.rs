@@ -256,7 +256,7 @@ impl<H: Handler> Server<H> {
         received: Received,
         origin: Origin,
     ) -> Result<Reply> {
-        let headers = context::read(&received.headers, Needs::ALL)?;
+        let headers = context::read(&received.headers, Needs::ALL, asked.operation.verb.writes())?;
         let consumer = headers.consumer.ok_or_else(|| Error::internal("a call without its consumer"))?;
         line.app = Some(headers.app.clone());
         line.consumer = Some(consumer.clone());
@@ -270,6 +270,7 @@ impl<H: Handler> Server<H> {
             remote: origin.remote,
             public_base: origin.base,
             trace: observe::accept(&received.headers),
+            idempotency_key: headers.idempotency_key,
         };
         let arriving = Arriving { asked, raw: headers.raw, received };
         let answer = self.handler.answer(context, headers.key, arriving).await?;
@@ -308,7 +309,7 @@ impl<H: Handler> Server<H> {
         };
         let mut key = None;
         if needs.key {
-            let headers = context::read(&received.headers, needs)?;
+            let headers = context::read(&received.headers, needs, false)?;
             line.app = Some(headers.app.clone());
             line.consumer = headers.consumer.clone();
             (visitor.app, visitor.consumer) = (Some(headers.app), headers.consumer);

@@ -187,6 +187,11 @@ impl Error {
         headers
     }
 
+    /// What the detail says of a write: `written` where it happened, `uncertain` where nobody knows.
+    pub fn outcome(&self) -> Option<&str> {
+        self.0.detail.get("outcome").and_then(Value::as_str)
+    }
+
     /// The JSON body of the reply; `docs_base` is where the catalogue's pages are served.
     pub fn body(&self, request_id: &str, docs_base: &str) -> Value {
         let inner = &self.0;

@@ -252,6 +252,11 @@ impl Mapping {
                 .is_some_and(|custom| Path::parse(prefix).is_ok_and(|prefix| custom.base == prefix))
     }
 
+    /// The paths that a new record is given where the caller says nothing.
+    pub fn default_paths(&self) -> impl Iterator<Item = String> {
+        self.defaults.iter().map(|given| given.path.to_string())
+    }
+
     /// Every rule, for coverage: list elements as `emails[].email`.
     pub fn rules(&self) -> Vec<RuleInfo> {
         let mut rules = Vec::new();

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{AppId, ConsumerId, Operation, ServiceId};
+use super::{AppId, ConsumerId, Operation, Secret, ServiceId};
 
 /// Who calls, for whom, and under which request id.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Context {
     pub public_base: String,
     /// The trace that the caller takes part in; requests to the CRM continue it.
     pub trace: Option<Trace>,
+    /// The key under which a write happens at most once, where the caller sent one.
+    pub idempotency_key: Option<Secret>,
 }
 
 /// W3C trace context, as it is sent on with requests to the CRM.
@@ -32,6 +35,17 @@ pub struct Trace {
     pub parent: String,
     /// `tracestate`, unchanged.
     pub state: Option<String>,
+}
+
+/// What is known of an earlier try of the same write, under the same idempotency key, whose outcome is not known.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// When its first writing request was about to be sent.
+    pub first_sent: jiff::Timestamp,
+    /// The same of the last try, where there were several.
+    pub last_sent: jiff::Timestamp,
+    /// The body of that request; none where it had none, or one too large to keep.
+    pub sent: Option<Bytes>,
 }
 
 /// A request for one operation, checked against the contract.

@@ -12,6 +12,8 @@ use url::Url;
 pub enum Safety {
     /// Changes nothing, whatever its method: may be sent again.
     Read,
+    /// Changes the CRM, but twice as once: may be sent again.
+    Repeatable,
     /// Changes the CRM: sent again only when it surely did not arrive.
     Write,
 }

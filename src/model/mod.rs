@@ -17,7 +17,7 @@ pub mod secret;
 pub mod warning;
 
 pub use answer::{Answer, Body, Early, End, Piece, Stream};
-pub use call::{Call, Context, FieldMask, Format, Query, Sort, Trace};
+pub use call::{Call, Context, Earlier, FieldMask, Format, Query, Sort, Trace};
 pub use connection::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId, ServiceId};
 pub use downstream::{
     Attempt, Failure, LimitHeaders, Outcome, Policy, Reply, Request, ResetUnit, Safety, Sent,

@@ -11,7 +11,7 @@ use crate::connector::request::RequestTemplate;
 use crate::connector::template::Names;
 use crate::cursor;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Call, Connection, FieldDefinitions, Request};
+use crate::model::{Call, Connection, Earlier, FieldDefinitions, Request};
 
 /// What a plan stands on; made anew for every call, of shared parts.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Ground {
     pub asked: Option<Arc<Asked>>,
     /// Which of the several objects that are the call's resource, where it has several.
     pub source: Option<usize>,
+    /// An earlier try of this write, where its outcome is not known.
+    pub earlier: Option<Earlier>,
     /// The time of the call.
     pub now: jiff::Timestamp,
     /// Signs cursors.

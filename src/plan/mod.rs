@@ -8,7 +8,7 @@
 //! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
 //! [`keyset`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
 //! [`source`] and [`merged`] several objects that are one resource ·
-//! [`one`] · [`mod@write`] · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
+//! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
 
 pub mod ask;
 pub mod discover;
@@ -22,6 +22,7 @@ pub mod merged;
 pub mod one;
 pub mod paging;
 pub mod pass_through;
+pub mod probe;
 pub mod sign;
 pub mod source;
 pub mod way;

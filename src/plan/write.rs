@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::ground::Ground;
 use super::links::Links;
+use super::probe::Probe;
 use super::{Data, Step, Unified, ask, pass_through};
 use crate::connector::compile::{ResourcePlan, WritePlan};
 use crate::connector::dig::{dig, dig_text};
@@ -33,6 +34,8 @@ pub struct Write {
 #[derive(Debug)]
 enum Stage {
     Present(FieldMask),
+    /// Looks for what an earlier try has made; the request that makes it waits.
+    Probe(Box<(Probe, Request)>),
     Record,
     Links(String, Links),
 }
@@ -101,6 +104,11 @@ impl Write {
         let mut request = ground.request(&plan.request, &names)?;
         extend(&mut request, &self.extensions)?;
         pass_through::query(call, &mut request);
+        if let (Some(earlier), Verb::Create) = (&ground.earlier, call.operation.verb) {
+            let (probe, ask) = Probe::start(plan, earlier, &request, call, ground)?;
+            self.stage = Stage::Probe(Box::new((probe, request)));
+            return Ok(Step::Ask(vec![ask]));
+        }
         self.stage = Stage::Record;
         Ok(Step::Ask(vec![request]))
     }
@@ -203,16 +211,35 @@ impl Write {
         }
         match std::mem::replace(&mut self.stage, Stage::Record) {
             Stage::Present(mask) => self.present(&mask, call, ground, outcomes),
+            Stage::Probe(waiting) => {
+                let (probe, request) = *waiting;
+                let outcome = outcomes
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| Error::internal("a read came without a reply"))?;
+                match probe.feed(call, ground, &outcome)? {
+                    Some(id) => {
+                        self.written = true;
+                        self.associate(id, call, ground)
+                    }
+                    None => Ok(Step::Ask(vec![request])),
+                }
+            }
             Stage::Record => {
                 let outcome = outcomes
                     .into_iter()
                     .next()
                     .ok_or_else(|| Error::internal("a write came without a reply"))?;
-                let reply = classify::write(&ground.connector, call, outcome)?;
+                let reply = match classify::write(&ground.connector, call, outcome) {
+                    Err(error) if is_gone_already(&error, call, ground) => {
+                        return Ok(self.done(call.id.clone().unwrap_or_default()));
+                    }
+                    reply => reply?,
+                };
                 self.rate = classify::rate(&ground.connector, &reply);
                 self.written = true;
                 let id = written_id(call, ground, &reply.body)?;
-                self.associate(id, call, ground)
+                self.associate(id.clone(), call, ground).map_err(|error| half_done(&id, &error, ground))
             }
             Stage::Links(id, mut links) => match links.feed(&id, call, ground, outcomes) {
                 Ok(requests) if requests.is_empty() => Ok(self.done(id)),
@@ -254,6 +281,13 @@ fn plan<'a>(call: &Call, resource: &'a ResourcePlan) -> Result<&'a WritePlan> {
         Verb::List | Verb::One => &None,
     };
     plan.as_ref().ok_or_else(|| Error::internal(format!("{} has no plan to write", call.operation)))
+}
+
+/// Whether a delete finds nothing because an earlier try has deleted it.
+fn is_gone_already(error: &Error, call: &Call, ground: &Ground) -> bool {
+    call.operation.verb == Verb::Delete
+        && ground.earlier.is_some()
+        && error.kind() == Kind::EntityNotFoundError
 }
 
 /// Whether an update has nothing to say about the record itself.

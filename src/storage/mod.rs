@@ -2,7 +2,8 @@
 //!
 //! The only place that names the database and the only one that holds the master key. [`keyfile`] where that key comes
 //! from · [`sealed`] encryption and key derivation · [`sqlite`] the embedded database · then one file per noun:
-//! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`], [`calls`].
+//! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`],
+//! [`calls`], [`idempotency`].
 //!
 //! Readers that keep what they read put the topic's [`Store::epoch`] into the key that they keep it under: every write
 //! moves it on, so nothing kept before a write is found after it.
@@ -13,6 +14,7 @@ pub mod calls;
 pub mod connections;
 pub mod consumers;
 mod credentials;
+pub mod idempotency;
 pub mod integrations;
 pub mod keyfile;
 pub mod keys;
@@ -33,6 +35,7 @@ pub use authorisations::{NewState, StateId, TakenState};
 pub use calls::{Calls, CallsApi};
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
 pub use consumers::{Consumer, ConsumersFilter};
+pub use idempotency::{Claimed, NewClaim, Slot};
 pub use integrations::{Integration, NewIntegration};
 pub use keys::{ApiKey, Candidate, NewKey};
 pub use refreshes::Lease;

@@ -25,6 +25,7 @@ pub struct Sqlite {
 /// The steps to the layout of this version: number, name, SQL.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
+    (2, "idempotency", include_str!("../../migrations/sqlite/0002_idempotency.sql")),
     (4, "access and vault", include_str!("../../migrations/sqlite/0004_access_and_vault.sql")),
     (5, "oauth", include_str!("../../migrations/sqlite/0005_oauth.sql")),
 ];

@@ -90,7 +90,7 @@ impl Seen {
     #[track_caller]
     fn row(&mut self, reply: Reply, name: &str) -> Value {
         let row = CATALOGUE.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no row {name}"));
-        let Reply { status, headers, body } = reply;
+        let Reply { status, headers, body, .. } = reply;
         let expected = (row.status.as_u16(), name, row.fault.name(), row.retriable);
         let found = (
             status,
@@ -381,7 +381,7 @@ async fn half_a_request(world: &World) -> Reply {
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines.map(|line| line.split_once(": ").unwrap());
     let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-    Reply { status, headers, body: serde_json::from_str(body).unwrap() }
+    Reply { status, headers, body: serde_json::from_str(body).unwrap(), text: body.to_owned() }
 }
 
 /// The CRM's paths of contacts: all, and one.

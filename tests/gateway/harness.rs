@@ -31,6 +31,7 @@ pub struct Reply {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub body: Value,
+    pub text: String,
 }
 
 impl Reply {
@@ -64,6 +65,7 @@ pub struct Ask<'w> {
     query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<Value>,
+    gateway: Option<String>,
 }
 
 impl World {
@@ -108,6 +110,12 @@ impl World {
         let store = serve::open(&self.settings).await.unwrap();
         let gateway = serve::start(self.settings.clone(), store.clone()).await.unwrap();
         World { gateway, store, ..self }
+    }
+
+    /// Another gateway on the same data.
+    pub async fn another(&self) -> Running {
+        let store = serve::open(&self.settings).await.unwrap();
+        serve::start(self.settings.clone(), store).await.unwrap()
     }
 
     /// The data folder.
@@ -183,6 +191,7 @@ impl World {
             query: Vec::new(),
             headers: Vec::new(),
             body: None,
+            gateway: None,
         }
     }
 
@@ -215,7 +224,7 @@ async fn read(reply: reqwest::Response) -> Reply {
         serde_json::from_str(&text)
             .unwrap_or_else(|fault| panic!("{status} is not JSON ({fault}): {text:.300}"))
     };
-    Reply { status, headers, body }
+    Reply { status, headers, body, text }
 }
 
 impl Ask<'_> {
@@ -226,6 +235,12 @@ impl Ask<'_> {
 
     pub fn consumer(mut self, consumer: &str) -> Self {
         self.consumer = consumer.to_owned();
+        self
+    }
+
+    /// To another gateway than the world's own.
+    pub fn at(mut self, url: &str) -> Self {
+        self.gateway = Some(url.to_owned());
         self
     }
 
@@ -247,7 +262,8 @@ impl Ask<'_> {
     /// Sends it, and holds the reply against the contract.
     #[track_caller]
     pub fn send(self) -> impl Future<Output = Reply> {
-        let mut url = reqwest::Url::parse(&format!("{}{}", self.world.gateway.url, self.path)).unwrap();
+        let gateway = self.gateway.as_ref().unwrap_or(&self.world.gateway.url);
+        let mut url = reqwest::Url::parse(&format!("{gateway}{}", self.path)).unwrap();
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(self.query);
         }

@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod harness;
 mod lists;
+mod once;
 mod paging;
 mod resources;
 mod tokens;

@@ -1,11 +1,12 @@
 //! A manifest compiled: every template, path and codec parsed, every fault collected.
 //!
-//! Reading order: [`Connector`] · [`plan`] what its parts become · `head` · `resource` · `list` · `faults`.
+//! Reading order: [`Connector`] · [`plan`] what its parts become · `head` · `resource` · `probe` · `list` · `faults`.
 
 mod faults;
 mod head;
 mod list;
 pub mod plan;
+mod probe;
 mod resource;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use plan::{
     DiscoverPlan, EnrichPlan, FilterPlan, HydratePlan, LinkPlan, ListPlan, MappingKey, OnePlan, ResourcePlan,
     SignTemplate, SortPlan, SourcePlan, WritePlan,
 };
+pub use probe::ProbePlan;
 
 /// A connector ready to plan with.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::probe::ProbePlan;
 use crate::connector::manifest::{Discover, Enrich, Hydrate, Link, ListSpec, ResourceSpec, WriteSpec};
 use crate::connector::request::RequestTemplate;
 use crate::connector::template::{JsonTemplate, Template};
@@ -161,6 +162,8 @@ pub struct WritePlan {
     pub spec: WriteSpec,
     /// The request.
     pub request: RequestTemplate,
+    /// How a create whose outcome is not known is looked for.
+    pub probe: Vec<ProbePlan>,
 }
 
 /// An association, ready.

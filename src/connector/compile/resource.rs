@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::faults::{Faults, meant};
 use super::list::compile_list;
+use super::probe;
 use super::{EnrichPlan, LinkPlan, MappingKey, OnePlan, ResourcePlan, SourcePlan, WritePlan};
 use crate::connector::manifest::{OneSpec, ResourceSpec, WriteSpec};
 use crate::connector::template::JsonTemplate;
@@ -78,7 +79,8 @@ pub(super) fn compile_resource(
         if verb == Verb::Create && write.id.is_none() {
             faults.add(&at, "`id` is missing: where the reply has the new record's id");
         }
-        Some(WritePlan { spec: write.clone(), request })
+        let probe = probe::compile(&at, resource, verb, write, faults);
+        Some(WritePlan { spec: write.clone(), request, probe })
     };
     let create = write(Verb::Create, &spec.create);
     let update = write(Verb::Update, &spec.update);
@@ -96,8 +98,9 @@ pub(super) fn compile_resource(
                 Safety::Read,
             );
             // Setting an association that is set already changes nothing: these may be repeated.
-            let add = faults.request(&format!("{at}/add"), &step("add"), &link.add, Safety::Read);
-            let remove = faults.request(&format!("{at}/remove"), &step("remove"), &link.remove, Safety::Read);
+            let add = faults.request(&format!("{at}/add"), &step("add"), &link.add, Safety::Repeatable);
+            let remove =
+                faults.request(&format!("{at}/remove"), &step("remove"), &link.remove, Safety::Repeatable);
             let in_create = link
                 .in_create
                 .as_ref()

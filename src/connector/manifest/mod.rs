@@ -22,7 +22,7 @@ pub use discover::{Discover, DiscoverField, DiscoverOptions, PathIs};
 pub use errors::{ErrorList, ErrorRule, Errors, Meaning, RateLimit, Retry};
 pub use list::{Directions, Enrich, FilterSpec, Hydrate, ListSpec, Reshape, ReshapeKey, SortSpec};
 pub use paging::{KeysetOps, PageSize, Paging};
-pub use resource::{Link, LinkCurrent, OneSpec, RequestSpec, ResourceSpec, SourceSpec, WriteSpec};
+pub use resource::{Link, LinkCurrent, OneSpec, ProbeSpec, RequestSpec, ResourceSpec, SourceSpec, WriteSpec};
 
 /// A whole manifest.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

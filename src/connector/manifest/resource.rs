@@ -137,6 +137,43 @@ pub struct WriteSpec {
     /// Paths that an update's body must have for the request to be worth sending, such as `properties`.
     #[serde(default)]
     pub skip_when_empty: Option<String>,
+    /// How a create whose outcome is not known is looked for; the first that has what it looks by.
+    #[serde(default)]
+    pub probe: Vec<ProbeSpec>,
+}
+
+/// A read that finds what an earlier try of a create has made. Templates take `{sent.key}` from the body that was sent, and
+/// `{since}` or `{since_ms}`: no record made before is meant.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeSpec {
+    /// The way's name, for logs.
+    pub name: String,
+    /// Paths in the body that was sent, and where a record has the same: all must have a value for this way to be taken,
+    /// and a record that differs in one is not meant.
+    pub by: BTreeMap<String, String>,
+    /// The request; it changes nothing, whatever its method.
+    pub request: RequestSpec,
+    /// Where the records are in the reply; without it the reply itself is the record.
+    #[serde(default)]
+    pub records: Option<String>,
+    /// Where in each of them the record is.
+    #[serde(default)]
+    pub item: Option<String>,
+    /// Path of a record's id.
+    pub id: String,
+    /// Path of the time at which a record was created.
+    #[serde(default)]
+    pub created: Option<String>,
+    /// The codec of that time; `datetime` unless said.
+    #[serde(default, rename = "as")]
+    pub codec: Option<String>,
+    /// The most records that a reply holds: a full one does not show that there are no others.
+    #[serde(default)]
+    pub full: Option<usize>,
+    /// How long after a write the CRM may not show it here yet, in seconds.
+    #[serde(default)]
+    pub settle_s: u64,
 }
 
 /// An association that is not part of a record's body.
@@ -146,6 +183,9 @@ pub struct Link {
     /// Whether a record has at most one.
     #[serde(default)]
     pub single: bool,
+    /// Whether a write without it is good enough: its failure is a warning.
+    #[serde(default)]
+    pub optional: bool,
     /// What a create's `{links}` holds for one id, with `{to}`.
     #[serde(default)]
     pub in_create: Option<Value>,
