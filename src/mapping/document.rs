@@ -65,6 +65,11 @@ impl Document {
         &self.value
     }
 
+    /// The line of the key that a JSON pointer names, or of the nearest value around it.
+    pub fn line(&self, pointer: &str) -> u32 {
+        self.find(pointer).map_or(1, |place| place.key.0)
+    }
+
     /// A fault at the value that a JSON pointer names, or at the nearest value around it.
     pub fn fault(&self, pointer: &str, message: impl Into<String>) -> Fault {
         let (line, column) = self.find(pointer).map_or((1, 1), |place| place.value);

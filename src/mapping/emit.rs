@@ -96,7 +96,7 @@ impl<'a> Page<'a, '_> {
 
     /// A raw value that is there: not null, and not the empty text that means null.
     #[inline]
-    fn raw(&self, found: &Found<'a>, slot: Slot, in_list: bool) -> Option<&'a str> {
+    pub fn raw(&self, found: &Found<'a>, slot: Slot, in_list: bool) -> Option<&'a str> {
         found.get(slot).filter(|raw| *raw != "\"\"" || !(self.empty_is_null || in_list))
     }
 }
@@ -218,7 +218,7 @@ struct Made {
 }
 
 /// Writes an object; none (and possibly rubbish behind `out`) if it has no value of its own.
-fn emit_object<'a>(
+pub(super) fn emit_object<'a>(
     fields: &[Field],
     found: &Found<'a>,
     page: &mut Page<'a, '_>,
@@ -293,7 +293,7 @@ fn emit_member<'a>(
 }
 
 /// Writes a value; false (and nothing written) where there is none.
-fn emit_value<'a>(
+pub(super) fn emit_value<'a>(
     rule: &ValueRule,
     found: &Found<'a>,
     page: &mut Page<'a, '_>,
@@ -313,9 +313,9 @@ fn emit_value<'a>(
 }
 
 /// Why a value could not be made: the path concerned, and a sentence.
-type Trouble = (String, String);
+pub(super) type Trouble = (String, String);
 
-fn try_value<'a>(
+pub(super) fn try_value<'a>(
     rule: &ValueRule,
     found: &Found<'a>,
     page: &Page<'a, '_>,
@@ -440,7 +440,7 @@ fn try_value<'a>(
 }
 
 /// The currency that the record itself names for an amount.
-fn currency<'a>(rule: &ValueRule, found: &Found<'a>) -> Option<Cow<'a, str>> {
+pub(super) fn currency<'a>(rule: &ValueRule, found: &Found<'a>) -> Option<Cow<'a, str>> {
     let (slot, _) = rule.currency.as_ref()?;
     found.get(*slot).and_then(scalar_text).filter(|text| !text.is_empty())
 }
@@ -500,7 +500,7 @@ fn emit_places<'a>(
 }
 
 /// Writes one element of a list if it has a value of its own.
-fn emit_element<'a>(
+pub(super) fn emit_element<'a>(
     fields: &[Field],
     found: &Found<'a>,
     page: &mut Page<'a, '_>,

@@ -5,10 +5,11 @@
 //!
 //! In reading order: [`document`] YAML with positions · [`schema`] the unified side's shape · `path`, `codec`, `expression` the
 //! language's words · `rule`, `compile` a file turned into rules · `scan`, `plan` JSON read once, slots filled · `emit`,
-//! [`read`](mod@read) the read side · `custom` · [`write`](mod@write) the write side · [`laws`] what must hold for every mapping.
+//! [`read`](mod@read) the read side · [`explain`] where its fields came from · `custom` · [`write`](mod@write) the write side · [`laws`] what must hold for every mapping.
 //! The language itself is described in `mappings/README.md`.
 
 pub mod document;
+pub mod explain;
 pub mod fault;
 pub mod laws;
 pub mod read;

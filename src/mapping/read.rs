@@ -159,7 +159,7 @@ impl Frame {
     }
 
     /// Walks a body; `record` is called at each element of the records' list, `restart` where the list begins.
-    fn walk<'a>(&self, body: &'a [u8], visit: &mut dyn Visit<'a>) -> Result<Captured<'a>, Malformed> {
+    pub(super) fn walk<'a>(&self, body: &'a [u8], visit: &mut dyn Visit<'a>) -> Result<Captured<'a>, Malformed> {
         let mut scanner = Scanner::new(body)?;
         let mut captured = vec![None; self.captures];
         if self.at_root
@@ -342,7 +342,7 @@ fn keys(path: &str) -> Result<Vec<String>, String> {
 }
 
 /// What is done with records as they come.
-trait Visit<'a> {
+pub(super) trait Visit<'a> {
     /// The list of records begins: forget what was read before.
     fn restart(&mut self);
     /// Reads the record that starts here.

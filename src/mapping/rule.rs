@@ -7,6 +7,7 @@ use super::custom::Custom;
 use super::expression::Expression;
 use super::path::{Path, Step};
 use super::plan::{Slot, Tree};
+use super::schema::UnifiedField;
 use crate::model::FieldMask;
 
 /// The rules between one connector's records and one unified resource, ready to read and write.
@@ -28,6 +29,10 @@ pub struct Mapping {
     pub(super) lists: usize,
     /// Fields that the contract has and the file has no rule for: name, and whether replies must have it as null.
     pub(super) unmapped: Vec<(String, bool)>,
+    /// The file, as faults name it.
+    pub(super) file: String,
+    /// The contract's fields.
+    pub(super) schema: Vec<UnifiedField>,
 }
 
 /// What a create is given at a path where the body says nothing, because the CRM insists on it.
@@ -76,6 +81,8 @@ pub(super) struct Field {
     pub lossy: Option<String>,
     /// The field through which it is written instead.
     pub part_of: Option<String>,
+    /// The line of its rule.
+    pub line: u32,
 }
 
 /// How a field is read and written.

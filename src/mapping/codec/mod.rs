@@ -11,7 +11,7 @@ mod text;
 mod time;
 
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::document::kind_of;
 use super::{Reading, Writing};
@@ -25,6 +25,8 @@ use time::{Day, Stamp};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Codec {
     pub(super) kind: Kind,
+    /// As it stands in `as:`.
+    name: Box<str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -192,13 +194,41 @@ impl Codec {
         match forms.iter().find(|form| !known.contains(form)) {
             Some(form) if known.is_empty() => Err(format!("`{head}` has no form `{form}`; it has only one")),
             Some(form) => Err(format!("`{head}` has no form `{form}`; it has {}", known.join(", "))),
-            None => Ok(Codec { kind }),
+            None => Ok(Codec { kind, name: name.into() }),
         }
     }
 
     /// The codec of a rule that names none.
     pub(super) fn text() -> Codec {
-        Codec { kind: Kind::Text }
+        Codec { kind: Kind::Text, name: "text".into() }
+    }
+
+    /// The codec's name and wire form, such as `datetime/epoch_ms`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a rule says about the codec beside its name, by the rule's own keys.
+    pub(super) fn terms(&self) -> Map<String, Value> {
+        let entry = |key: &str, value: Value| Map::from_iter([(key.to_owned(), value)]);
+        match &self.kind {
+            Kind::Id { prefix, .. } if !prefix.is_empty() => entry("prefix", prefix.as_str().into()),
+            Kind::Integer { scale, .. } | Kind::Number { scale, .. } if *scale > 0 => {
+                entry("scale", 10_u64.saturating_pow(*scale).into())
+            }
+            Kind::List { separator } => entry("split", separator.as_str().into()),
+            Kind::Words { table, .. } => {
+                let words = |(wire, word): &(String, String)| (wire.clone(), Value::from(word.as_str()));
+                let mut terms = entry("values", Value::Object(table.pairs.iter().map(words).collect()));
+                match &table.unknown {
+                    Unknown::Null => {}
+                    Unknown::Pass => drop(terms.insert("unknown".to_owned(), "pass".into())),
+                    Unknown::Word(word) => drop(terms.insert("unknown".to_owned(), word.as_str().into())),
+                }
+                terms
+            }
+            _ => Map::new(),
+        }
     }
 
     /// What stands before an id on the unified side.

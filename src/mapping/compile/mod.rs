@@ -148,6 +148,7 @@ impl Compiler<'_> {
                             create_only: false,
                             lossy: None,
                             part_of: None,
+                            line: self.document.line("/custom_fields"),
                         });
                         Some(custom)
                     }
@@ -184,6 +185,8 @@ impl Compiler<'_> {
             null_as,
             lists: self.lists,
             unmapped,
+            file: self.document.file().to_owned(),
+            schema: schema.fields.clone(),
         }
     }
 
@@ -258,6 +261,7 @@ impl Compiler<'_> {
             create_only: flag("create_only"),
             lossy,
             part_of,
+            line: self.document.line(within.pointer),
         })
     }
 
