@@ -164,6 +164,7 @@ struct CaseCall {
     sort: Option<CaseSort>,
     fields: Option<String>,
     raw: bool,
+    explain: bool,
     pass_through: BTreeMap<String, String>,
     body: Option<Map<String, Value>>,
     settings: BTreeMap<String, String>,
@@ -348,6 +349,7 @@ fn setting(
             sort: case.sort.map(|sort| Sort { by: sort.by, descending: sort.direction == "desc" }),
             fields: case.fields.as_deref().map(FieldMask::parse),
             raw: case.raw,
+            explain: case.explain,
             pass_through: case.pass_through.into_iter().collect(),
             ..Query::default()
         },

@@ -67,6 +67,16 @@ pub fn success(
     if let Some(raw) = &unified.raw {
         member(&mut out, "_raw", raw);
     }
+    if let Some(explained) = &unified.explained {
+        let of = |id: &Option<String>| id.as_ref().and_then(|id| explained.get(id)).cloned();
+        let value = match &unified.data {
+            Data::Page(page) => {
+                page.records.items.iter().map(|item| of(&item.id).unwrap_or_default()).collect()
+            }
+            Data::Record(_) | Data::Id(_) => explained.values().next().cloned().unwrap_or_default(),
+        };
+        member(&mut out, "_explain", &value);
+    }
     out.push(b'}');
     (status, Bytes::from(out))
 }

@@ -159,7 +159,11 @@ impl Frame {
     }
 
     /// Walks a body; `record` is called at each element of the records' list, `restart` where the list begins.
-    pub(super) fn walk<'a>(&self, body: &'a [u8], visit: &mut dyn Visit<'a>) -> Result<Captured<'a>, Malformed> {
+    pub(super) fn walk<'a>(
+        &self,
+        body: &'a [u8],
+        visit: &mut dyn Visit<'a>,
+    ) -> Result<Captured<'a>, Malformed> {
         let mut scanner = Scanner::new(body)?;
         let mut captured = vec![None; self.captures];
         if self.at_root

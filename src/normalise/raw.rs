@@ -61,12 +61,17 @@ pub fn body(bytes: &[u8]) -> Value {
     }
 }
 
+/// Whether what stands under a key is never shown.
+pub fn is_secret(key: &str) -> bool {
+    SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(key))
+}
+
 /// Blots out the values of secret keys.
 pub fn redact(value: &mut Value) {
     match value {
         Value::Object(object) => {
             for (key, value) in object {
-                if SECRET_KEYS.contains(&key.to_ascii_lowercase().as_str()) && !value.is_null() {
+                if is_secret(key) && !value.is_null() {
                     *value = Value::String("***".to_owned());
                 } else {
                     redact(value);

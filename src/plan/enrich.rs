@@ -23,6 +23,19 @@ pub struct Round {
     /// Entries of reads that are grouped, by read and record id, over all pages of the read.
     groups: BTreeMap<(String, String), Vec<Value>>,
     extras: Extras,
+    /// The reads that failed.
+    failed: Vec<Failed>,
+}
+
+/// A follow-up read that failed.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// Where it would have added something.
+    pub graft: String,
+    /// Its step.
+    pub step: Arc<str>,
+    /// Why.
+    pub says: String,
 }
 
 impl Round {
@@ -84,22 +97,35 @@ impl Round {
                         self.sent.push(plan);
                     }
                 }
-                Err(error) => warnings.push(Warning {
-                    status_code: Some(error.http_status().as_u16()),
-                    error: Some(error.to_string()),
-                    ..Warning::new(
-                        "EnrichmentWarning",
-                        format!(
-                            "{} could not be read; {} may be missing.",
-                            plan.name,
-                            plan.spec.feeds.join(", ")
-                        ),
-                    )
-                    .operation(plan.request.step().to_string())
-                }),
+                Err(error) => {
+                    let says = error.to_string();
+                    self.failed.push(Failed {
+                        graft: plan.spec.graft.clone(),
+                        step: plan.request.step().clone(),
+                        says: says.clone(),
+                    });
+                    warnings.push(Warning {
+                        status_code: Some(error.http_status().as_u16()),
+                        error: Some(says),
+                        ..Warning::new(
+                            "EnrichmentWarning",
+                            format!(
+                                "{} could not be read; {} may be missing.",
+                                plan.name,
+                                plan.spec.feeds.join(", ")
+                            ),
+                        )
+                        .operation(plan.request.step().to_string())
+                    });
+                }
             }
         }
         Ok(more)
+    }
+
+    /// The reads that failed so far.
+    pub fn failed(&mut self) -> Vec<Failed> {
+        std::mem::take(&mut self.failed)
     }
 
     /// What was found, by record id.

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::explain::Explanations;
 use super::keyset::{self, Row};
 use super::list::{self, List, Page, Part, PartOf, append};
 use super::source::one_of;
@@ -42,6 +43,7 @@ pub struct Merged {
     warnings: Vec<Warning>,
     raw: Vec<Value>,
     rate: Vec<(&'static str, String)>,
+    explained: Option<Explanations>,
 }
 
 /// One list under way.
@@ -108,6 +110,7 @@ impl Merged {
             warnings: Vec::new(),
             raw: Vec::new(),
             rate: Vec::new(),
+            explained: call.query.explain.then(Explanations::default),
         };
         let step = merged.ask()?;
         Ok((merged, step))
@@ -161,10 +164,13 @@ impl Merged {
                     batch.extend(requests);
                 }
                 Step::Done(unified) => {
-                    let Unified { data, warnings, raw, rate } = *unified;
+                    let Unified { data, warnings, raw, rate, explained } = *unified;
                     self.warnings.extend(warnings);
                     self.raw.extend(raw);
                     self.rate = rate;
+                    if let Some(all) = &mut self.explained {
+                        all.extend(explained.into_iter().flatten());
+                    }
                     if let Data::Page(page) = data {
                         run.page = Some(page);
                     }
@@ -293,6 +299,7 @@ impl Merged {
             warnings: std::mem::take(&mut self.warnings),
             raw: call.query.raw.then(|| raw::joined(std::mem::take(&mut self.raw))),
             rate: std::mem::take(&mut self.rate),
+            explained: self.explained.take(),
         }))
     }
 }

@@ -7,12 +7,14 @@
 //!
 //! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
 //! [`keyset`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
+//! [`explain`] where fields came from ·
 //! [`source`] and [`merged`] several objects that are one resource ·
 //! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
 
 pub mod ask;
 pub mod discover;
 pub mod enrich;
+pub mod explain;
 pub mod extras;
 pub mod ground;
 pub mod keyset;
@@ -55,6 +57,8 @@ pub struct Unified {
     pub raw: Option<Value>,
     /// What the CRM said about its rate limit, as headers for the caller.
     pub rate: Vec<(&'static str, String)>,
+    /// Where the records' fields came from, where it was asked for.
+    pub explained: Option<explain::Explanations>,
 }
 
 /// The data of a result.

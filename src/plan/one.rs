@@ -1,8 +1,12 @@
 //! Reading one record.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::enrich::Round;
+use super::ask::Asked;
+use super::enrich::{Failed, Round};
+use super::explain::{Explanations, Sent, explain};
 use super::ground::Ground;
 use super::{Data, Step, Unified, ask, extras, pass_through};
 use crate::error::{Error, Kind, Result};
@@ -17,6 +21,8 @@ pub struct One {
     warnings: Vec<Warning>,
     raw: Option<raw::Replies>,
     rate: Vec<(&'static str, String)>,
+    asked: Arc<Asked>,
+    failed: Vec<Failed>,
 }
 
 #[derive(Debug)]
@@ -34,7 +40,8 @@ impl One {
         let resource = ground.resource(call)?;
         let plan = resource.one.as_ref().ok_or_else(|| Error::internal("no way to read one"))?;
         let mut requests = Vec::new();
-        for part in &ask::properties(ground, resource, call.query.fields.as_ref(), None).parts {
+        let asked = ask::properties(ground, resource, call.query.fields.as_ref(), None);
+        for part in &asked.parts {
             let names = |name: &str| match name {
                 "id" => call.id.clone().map(Value::from),
                 "parent" => call.parent.clone().map(Value::from),
@@ -51,6 +58,8 @@ impl One {
             warnings: Vec::new(),
             raw: call.query.raw.then(raw::Replies::default),
             rate: Vec::new(),
+            asked,
+            failed: Vec::new(),
         };
         Ok((one, Step::Ask(requests)))
     }
@@ -69,6 +78,7 @@ impl One {
                 let (reply, mut extras, mut round) = *stage;
                 let more = round.feed(outcomes, ground, &mut self.warnings)?;
                 if more.is_empty() {
+                    self.failed = round.failed();
                     extras::merge(&mut extras, round.into_extras());
                     return self.map(&reply, &extras, call, ground);
                 }
@@ -133,6 +143,16 @@ impl One {
                 None => Error::new(Kind::EntityNotFoundError, format!("{name} has no such record.")),
             });
         }
+        let explained = if call.query.explain {
+            let (main, failed) = (plan.request.step(), self.failed.as_slice());
+            let sent = Sent { main, enrich: &plan.enrich, failed, asked: &self.asked };
+            let mut explained = Explanations::default();
+            explain(&mut explained, resource, &plan.frame, &reply.body, &reading, sent)
+                .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
+            Some(explained)
+        } else {
+            None
+        };
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(
             problems.into_iter().map(|problem| Warning::from(problem).operation(call.operation.to_string())),
@@ -142,6 +162,7 @@ impl One {
             warnings,
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
+            explained,
         })))
     }
 }

@@ -269,6 +269,7 @@ impl Write {
             warnings: std::mem::take(&mut self.warnings),
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
+            explained: None,
         }))
     }
 }

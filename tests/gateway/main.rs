@@ -5,6 +5,7 @@ mod access;
 mod crud;
 mod custom;
 mod errors;
+mod explain;
 mod faults;
 mod harness;
 mod lists;

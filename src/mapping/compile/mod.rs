@@ -1,7 +1,7 @@
 //! From a mapping document to its rules: every static fault is found, all at once, with its place.
 
 mod check;
-mod value;
+pub(super) mod value;
 
 use std::sync::LazyLock;
 

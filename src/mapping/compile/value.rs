@@ -319,3 +319,12 @@ impl Compiler<'_> {
         Some(codec)
     }
 }
+
+/// A codec as a rule's own keys describe it.
+#[cfg(test)]
+pub(in crate::mapping) fn codec_of(rule: &Map<String, Value>) -> Option<Codec> {
+    let document = super::super::Document::parse("t.yaml", "{}").ok()?;
+    let mut compiler =
+        Compiler { document: &document, faults: Vec::new(), lists: 0, writes: Vec::new(), lossy: false };
+    compiler.codec(rule, "")
+}

@@ -158,8 +158,7 @@ impl<'a> Walk<'_, 'a> {
         around: &str,
         mask: Option<&FieldMask>,
     ) {
-        let wants =
-            |name: &str| mask.is_none_or(|mask| mask.is_all() || mask.below(name).is_some());
+        let wants = |name: &str| mask.is_none_or(|mask| mask.is_all() || mask.below(name).is_some());
         for missing in known.iter().filter(|known| wants(&known.name)) {
             if !fields.clone().any(|field| field.name == missing.name) {
                 self.not_mapped(&format!("{around}.{}", missing.name));
@@ -232,7 +231,15 @@ impl<'a> Walk<'_, 'a> {
                 if count > before && before < MOST_ELEMENTS {
                     let scope = Scope { base: &base, step, in_list: true };
                     for member in &place.fields {
-                        self.member(member, &format!("{name}[{before}]"), known, &one, &mut inner, scope, mask);
+                        self.member(
+                            member,
+                            &format!("{name}[{before}]"),
+                            known,
+                            &one,
+                            &mut inner,
+                            scope,
+                            mask,
+                        );
                     }
                 }
             }
@@ -276,6 +283,7 @@ impl<'a> Walk<'_, 'a> {
         let raw = page.raw(found, each.slot, true);
         let Some(raw) = raw.filter(|raw| raw.starts_with('[')) else {
             list.absent = list.from.iter().filter_map(|from| from.absent).max();
+            list.says = self.failure(&list.from);
             if raw.is_some() {
                 list.absent = Some(Absence::CodecProblem);
                 list.says = Some("a list was expected, found something else".to_owned());
@@ -317,7 +325,11 @@ impl<'a> Walk<'_, 'a> {
                     if written && (values.insert(out) || !each.distinct) {
                         let explained = self.value(rule, &element, page, scope);
                         let element_name = format!("{name}[{count}]");
-                        self.fields.push(Explained { field: element_name, line: Some(field.line), ..explained });
+                        self.fields.push(Explained {
+                            field: element_name,
+                            line: Some(field.line),
+                            ..explained
+                        });
                         count += 1;
                     }
                 }
@@ -342,7 +354,8 @@ impl<'a> Walk<'_, 'a> {
             let raw = at.and_then(|at| found.rest.get(at)).map(|(_, raw)| raw_value(raw));
             let step = at.and_then(|at| self.sources.rest.get(at)).copied().unwrap_or(0);
             let kind = page.reading.definitions.and_then(|known| known.get(key)).map(|known| known.kind);
-            let terms = kind.and_then(|kind| serde_json::to_value(kind).ok()).map(|kind| ("kind".to_owned(), kind));
+            let terms =
+                kind.and_then(|kind| serde_json::to_value(kind).ok()).map(|kind| ("kind".to_owned(), kind));
             self.fields.push(Explained {
                 field: format!("{name}[{index}]"),
                 from: vec![Origin { path: below(key), step: self.step(step), raw, absent: None }],
@@ -353,7 +366,8 @@ impl<'a> Walk<'_, 'a> {
             });
         }
         if elements.is_empty() {
-            let absent = if found.rest.is_empty() { Absence::MissingDownstream } else { Absence::NullDownstream };
+            let absent =
+                if found.rest.is_empty() { Absence::MissingDownstream } else { Absence::NullDownstream };
             let path = custom.base.join(&Path { steps: vec![Step::Rest] }).to_string();
             self.fields.push(Explained {
                 field: name.to_owned(),

@@ -179,11 +179,8 @@ impl<'a> Visit<'a> for Tracer<'a, '_> {
         let start = scanner.at();
         mapping.tree.fill(scanner, &mut found)?;
         let raw = scanner.since(start);
-        let mut sources = Sources {
-            slots: vec![0; found.slots.len()],
-            rest: vec![0; found.rest.len()],
-            whole: vec![raw],
-        };
+        let mut sources =
+            Sources { slots: vec![0; found.slots.len()], rest: vec![0; found.rest.len()], whole: vec![raw] };
         let id = |found: &Found<'a>, page: &Page<'a, '_>| id_of(mapping.id.as_ref()?, found, page);
         let grafts = reading.extras.zip(id(&found, &page)).map(|(extras, id)| grafts(mapping, extras, &id));
         for (path, raw) in grafts.into_iter().flatten() {

@@ -28,9 +28,7 @@ pub(super) fn of(
     }
     if let Some(custom) = &mapping.custom {
         // Custom fields are read by the rule of all of them: those that are shown, have no value, or are not wanted.
-        let wanted = reading
-            .fields
-            .is_none_or(|mask| mask.is_all() || mask.below(&custom.field).is_some());
+        let wanted = reading.fields.is_none_or(|mask| mask.is_all() || mask.below(&custom.field).is_some());
         let prefix = format!("{}[", custom.field);
         let shown: HashSet<&str> = fields
             .iter()
@@ -82,7 +80,8 @@ struct Search<'p> {
 impl Search<'_> {
     /// Looks at a value that the first `depth` steps of the given paths lead to.
     fn value(&mut self, value: &Value, at: &str, leading: &[usize], depth: usize) {
-        let steps = |path: &usize| self.paths.get(*path).map(|path| path.steps.as_slice()).unwrap_or_default();
+        let steps =
+            |path: &usize| self.paths.get(*path).map(|path| path.steps.as_slice()).unwrap_or_default();
         if leading.iter().any(|path| steps(path).len() == depth) || self.out.len() >= MOST {
             return;
         }

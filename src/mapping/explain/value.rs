@@ -45,7 +45,7 @@ impl Walk<'_, '_> {
     }
 
     /// What failed of the steps that would have read one of these.
-    fn failure(&self, from: &[Origin]) -> Option<String> {
+    pub fn failure(&self, from: &[Origin]) -> Option<String> {
         let steps = from.iter().filter(|from| from.absent == Some(Absence::StepFailed));
         let failed = |step: &str| self.steps.failed.iter().find(|(_, known, _)| *known == step);
         steps.filter_map(|from| failed(&from.step)).map(|(_, _, says)| (*says).to_owned()).next()

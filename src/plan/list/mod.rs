@@ -19,7 +19,8 @@ use crate::mapping::{Captured, Extras, Records, Span};
 use crate::model::{Call, Outcome, Reply, Warning};
 use crate::normalise::raw;
 use crate::plan::ask::Asked;
-use crate::plan::enrich::Round;
+use crate::plan::enrich::{Failed, Round};
+use crate::plan::explain::Explanations;
 use crate::plan::ground::Ground;
 use crate::plan::keyset::Row;
 use crate::plan::paging::Window;
@@ -87,6 +88,7 @@ pub struct List {
     rate: Vec<(&'static str, String)>,
     part_of: Option<PartOf>,
     part: Part,
+    explained: Option<Explanations>,
 }
 
 /// What the replies to come are.
@@ -112,6 +114,8 @@ struct Fetched {
     hydrated: Option<Vec<Reply>>,
     /// Key and id of every record on the page, good or bad.
     rows: Vec<Row>,
+    /// Follow-up reads that failed.
+    failed: Vec<Failed>,
 }
 
 impl List {
@@ -172,6 +176,7 @@ impl List {
             rate: Vec::new(),
             part_of,
             part: Part::default(),
+            explained: call.query.explain.then(Explanations::default),
         };
         let step = list.ask_page(call, ground)?;
         Ok((list, step))
@@ -189,6 +194,7 @@ impl List {
                 self.keep_raw(&outcomes);
                 let more = round.feed(outcomes, ground, &mut self.warnings)?;
                 if more.is_empty() {
+                    fetched.failed = round.failed();
                     extras::merge(&mut fetched.extras, round.into_extras());
                     return self.map(fetched, call, ground);
                 }
@@ -239,6 +245,7 @@ impl List {
             warnings,
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
+            explained: self.explained.take(),
         })))
     }
 

@@ -11,6 +11,7 @@ use crate::mapping::{Extras, Plucking, Reading, Records, Span, pluck, read_page}
 use crate::model::{Call, Outcome, Reply, Request};
 use crate::normalise::classify;
 use crate::plan::enrich::Round;
+use crate::plan::explain::{Sent, explain};
 use crate::plan::ground::Ground;
 use crate::plan::keyset::Row;
 use crate::plan::paging::{Seen, Window};
@@ -44,7 +45,8 @@ impl List {
             extras::chunk(&mut extras, plan.spec.records.as_deref(), id_path, &chunk.body)
                 .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
         }
-        let mut fetched = Fetched { window, reply, extras, hydrated: None, rows: Vec::new() };
+        let mut fetched =
+            Fetched { window, reply, extras, hydrated: None, rows: Vec::new(), failed: Vec::new() };
         let is_keyset = matches!(plan.spec.paging, Paging::Keyset { .. });
         if !is_keyset && plan.hydrate.is_none() && plan.enrich.is_empty() {
             return self.map(fetched, call, ground);
@@ -125,7 +127,7 @@ impl List {
     pub(super) fn map(&mut self, fetched: Fetched, call: &Call, ground: &Ground) -> Result<Step> {
         let resource = ground.resource(call)?;
         let plan = self.plan(resource)?;
-        let Fetched { window, reply, extras, hydrated, rows } = fetched;
+        let Fetched { window, reply, extras, hydrated, rows, failed } = fetched;
         let mut take = self.limit - self.consumed;
         let mut keyset_next = None;
         if let Paging::Keyset { .. } = plan.spec.paging
@@ -159,6 +161,21 @@ impl List {
             _ => read_page(&resource.mapping, &plan.frame, &reply.body, &reading, &mut self.records)
                 .map_err(malformed)?,
         };
+        if let Some(explained) = &mut self.explained {
+            let main = plan.hydrate.as_ref().map_or(&plan.request, |hydrate| &hydrate.request).step();
+            let sent = Sent { main, enrich: &plan.enrich, failed: &failed, asked: &self.asked };
+            match (&hydrated, &plan.hydrate) {
+                (Some(replies), Some(hydrate)) => {
+                    let whole = Reading { skip: 0, take: usize::MAX, ..reading };
+                    for reply in replies {
+                        explain(explained, resource, &hydrate.frame, &reply.body, &whole, sent)
+                            .map_err(malformed)?;
+                    }
+                }
+                _ => explain(explained, resource, &plan.frame, &reply.body, &reading, sent)
+                    .map_err(malformed)?,
+            }
+        }
         // Some CRMs say null for an empty list; a reply that lacks its place altogether is none that was asked for.
         if !self.records.found && hydrated.is_none() && !names_records(plan, &reply.body) {
             return Err(classify::malformed(&ground.connector, "the reply has no place for records"));
