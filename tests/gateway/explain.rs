@@ -151,8 +151,9 @@ async fn a_follow_up_read_that_fails_is_why_a_field_is_null() {
     assert!(entry["says"].as_str().is_some_and(|says| says.contains("HubSpot")), "{entry:#}");
     assert_eq!(page["data"][with]["opportunity_ids"], json!(null));
     // What another reply has as well is taken from there, and said to be.
-    let entry = &page["_explain"][with]["fields"]["company_id"];
-    assert_eq!((&entry["absent"], &entry["path"]), (&Value::Null, &json!("properties.associatedcompanyid")));
+    let mut companies = page["_explain"].as_array().unwrap().iter().map(|told| &told["fields"]["company_id"]);
+    let elsewhere = json!("properties.associatedcompanyid");
+    assert!(companies.any(|entry| entry["absent"].is_null() && entry["path"] == elsewhere));
     world.stop().await;
 }
 
