@@ -134,6 +134,8 @@ fn definitions() -> FieldDefinitions {
         kind,
         custom: id != "plain",
         read_only: false,
+        required: false,
+        limits: Default::default(),
         options: Vec::new(),
     };
     let fields =
