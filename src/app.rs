@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use moka::future::Cache;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::access::idempotency::Idempotency;
@@ -41,6 +42,8 @@ pub struct App {
     pub cursor_key: cursor::Key,
     /// What CRMs say about their fields.
     pub definitions: Cache<DefinitionsKey, Discovered>,
+    /// Cancelled when the gateway stops: what could go on for long ends where it can be taken up again.
+    pub stopping: CancellationToken,
     services: ArcSwap<Services>,
 }
 
@@ -143,6 +146,7 @@ impl App {
                 .weigher(|_, found: &Discovered| found.bytes())
                 .expire_after(Keep)
                 .build(),
+            stopping: CancellationToken::new(),
             services: ArcSwap::from_pointee(services),
             settings,
             http,

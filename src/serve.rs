@@ -76,7 +76,7 @@ pub async fn start(settings: Settings, store: Store) -> std::result::Result<Runn
     let gate = Gate::open(&settings).await?;
     let url = gate.url();
     let server = Server::new(&gate, settings, contract, Doors(Arc::clone(&app)))?;
-    let stop = CancellationToken::new();
+    let stop = app.stopping.clone();
     let served = tokio::spawn(gate.serve(server, stop.clone()));
     Ok(Running { url, app, store, stop, served })
 }

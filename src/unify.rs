@@ -1,4 +1,6 @@
-//! The corridor: one unified request through every room.
+//! The corridor: one unified request through every room; [`stream`] walks it once for each page of a long list.
+
+mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +16,8 @@ use crate::downstream::Scope;
 use crate::envelope;
 use crate::error::{Error, Kind, Result};
 use crate::model::{
-    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Outcome, Request, Secret, ServiceId,
-    Trace, Verb, Warning,
+    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Outcome, Request, Secret,
+    ServiceId, Trace, Verb, Warning,
 };
 use crate::normalise::classify;
 use crate::plan::ask::Asked;
@@ -38,6 +40,9 @@ pub async fn answer(
     call: impl Future<Output = Result<Call>> + Send,
 ) -> Result<Answer> {
     let call = call.await?;
+    if call.query.format != Format::Json {
+        return stream::start(app, context, call).await;
+    }
     let mut line = Line::open(&app, &context).await?;
     match line.claim(&call, &context).await? {
         None => line.answered(&call, &context).await,
@@ -323,22 +328,29 @@ impl<'a> Line<'a> {
             .collect())
     }
 
-    fn reply(self, unified: &Unified, call: &Call, context: &Context) -> Answer {
+    /// Tells of what was sent.
+    fn tell(&self, context: &Context) {
         for attempt in &self.attempts {
             tracing::debug!(request_id = %context.request_id, step = %attempt.step, method = %attempt.method, url = attempt.url,
                 number = attempt.number, result = ?attempt.result, elapsed_ms = attempt.elapsed.as_millis(), "downstream");
         }
+    }
+
+    fn reply(self, unified: &Unified, call: &Call, context: &Context) -> Answer {
+        self.tell(context);
         let service = self.resolved.connection.service.clone();
         let (status, body) = envelope::success(unified, call, context, &service);
-        let headers = unified
-            .rate
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
-            })
-            .collect();
+        let headers = rate_headers(unified);
         Answer { status, body: body.into(), headers, downstream: self.waited, service: Some(service) }
     }
+}
+
+/// What the CRM said about its rate limit, for the caller.
+fn rate_headers(unified: &Unified) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |(name, value): &(&'static str, String)| {
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+    };
+    unified.rate.iter().filter_map(header).collect()
 }
 
 /// Whether a call reads or writes fields whose definitions matter.

@@ -9,13 +9,14 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 
+use super::accepted::accepted;
 use super::body;
 use super::query::{self, Fault, decode_path};
 use super::route::{Asked, PortalAsked};
 use crate::contract::body::Schema;
 use crate::contract::{Contract, Rules};
 use crate::error::{Error, Result};
-use crate::model::{Call, Operation, OperationId, PortalCall, Query};
+use crate::model::{Call, Format, Operation, OperationId, PortalCall, Query};
 
 /// A request whose query is not yet checked and whose body has not yet been read, so that who calls can be settled first.
 #[derive(Debug)]
@@ -78,8 +79,7 @@ impl Arriving {
         let Arriving { asked, raw, received } = self;
         let contract = Arc::clone(&received.contract);
         let rules = contract.rules(asked.operation).ok_or_else(|| unruled(asked.operation))?;
-        let Checked { mut query, body, path, raw_query } = received.checked(rules).await?;
-        query.raw |= raw;
+        let Checked { query, body, path, raw_query } = received.checked(rules, raw).await?;
         Ok(Call {
             operation: asked.operation,
             id: asked.id,
@@ -115,7 +115,7 @@ impl PortalArriving {
         let PortalArriving { asked, received } = self;
         let contract = Arc::clone(&received.contract);
         let rules = contract.portal_rules(asked.operation).ok_or_else(|| unruled(asked.operation))?;
-        let Checked { query, body, path, raw_query } = received.checked(rules).await?;
+        let Checked { query, body, path, raw_query } = received.checked(rules, false).await?;
         Ok(PortalCall { operation: asked.operation, ids: asked.ids, query, body, path, raw_query })
     }
 }
@@ -133,9 +133,19 @@ impl Received {
         (method, path)
     }
 
-    async fn checked<O>(self, rules: &Rules<O>) -> Result<Checked> {
+    /// The request, held against its rules; `raw` tells that a header asks for the CRM's replies.
+    async fn checked<O>(self, rules: &Rules<O>, raw: bool) -> Result<Checked> {
         let mut faults = Vec::new();
-        let query = query::read(&self.query, &rules.parameters, self.posted_method, &mut faults);
+        let usual = if rules.parameters.format { accepted(&self.headers) } else { Format::Json };
+        let mut query = query::read(&self.query, &rules.parameters, self.posted_method, usual, &mut faults);
+        query.raw |= raw;
+        if query.format != Format::Json {
+            for (name, _) in
+                [("raw", query.raw), ("explain", query.explain)].iter().filter(|(_, asked)| *asked)
+            {
+                faults.push(Fault::parameter(*name, "is for a page, not for a streamed list: ask for JSON"));
+            }
+        }
         if rules.body.is_some() && !self.body.is_end_stream() {
             body::expect_json(&self.headers)?;
         }

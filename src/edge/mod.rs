@@ -2,10 +2,11 @@
 //! the caller's key, CRMs, the database. The only place that names hyper.
 //!
 //! [`accept`] sockets, limits, drain · `tls` certificates · `activity` silent and idle peers · [`route`] one enum of all
-//! endpoints · `context` headers · `query`, `body`, [`call`] the request against the contract · `respond` replies and
+//! endpoints · `context` headers · `query`, `accepted`, `body`, [`call`] the request against the contract · `respond` replies and
 //! the log line · `outgoing` their bodies, whole or piece by piece.
 
 pub mod accept;
+mod accepted;
 mod activity;
 mod body;
 pub mod call;

@@ -74,10 +74,17 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = Result<(Cow<'_, str>, C
     })
 }
 
-/// Checks a query string. All faults are appended; `posted_method` tells that `_method` has been obeyed.
-pub(super) fn read(query: &str, known: &Parameters, posted_method: bool, faults: &mut Vec<Fault>) -> Query {
-    let mut read =
-        Reading { known, posted_method, query: Query::default(), sort: Sorting::default(), seen: 0 };
+/// Checks a query string. All faults are appended; `posted_method` tells that `_method` has been obeyed, `usual` is the
+/// form of a list where the query does not name one.
+pub(super) fn read(
+    query: &str,
+    known: &Parameters,
+    posted_method: bool,
+    usual: Format,
+    faults: &mut Vec<Fault>,
+) -> Query {
+    let begun = Query { format: usual, ..Query::default() };
+    let mut read = Reading { known, posted_method, query: begun, sort: Sorting::default(), seen: 0 };
     for pair in pairs(query) {
         let outcome = pair.and_then(|(key, value)| {
             let outcome = read.take(&key, &value);
@@ -97,7 +104,7 @@ pub(super) fn read(query: &str, known: &Parameters, posted_method: bool, faults:
             faults.push(Fault::parameter(&key.name, "is required"));
         }
     }
-    if read.query.limit == 0 {
+    if read.query.limit == 0 && read.query.format == Format::Json {
         read.query.limit = USUAL_LIMIT;
     }
     read.query
@@ -328,7 +335,7 @@ mod tests {
         let contract = Contract::load().unwrap();
         let mut faults = Vec::new();
         let parameters = &contract.rules(Operation::new(resource, verb)).unwrap().parameters;
-        let read = read(query, parameters, false, &mut faults);
+        let read = read(query, parameters, false, Format::Json, &mut faults);
         let told = |fault: &Fault| fault.to_wire()["message"].as_str().unwrap().to_owned();
         if faults.is_empty() { Ok(read) } else { Err(faults.iter().map(told).collect()) }
     }

@@ -178,6 +178,11 @@ impl Error {
         self.0.source.as_deref()
     }
 
+    /// When to try again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after_ms.map(Duration::from_millis)
+    }
+
     /// Headers that belong on the reply, `Retry-After` (whole seconds, rounded up) included.
     pub fn reply_headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = self.0.headers.clone();

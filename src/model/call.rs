@@ -70,7 +70,7 @@ pub struct Call {
 /// The query string of a call.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// Records wanted on a page, 1 to 200.
+    /// Records wanted on a page, 1 to 200; 0 for a stream whose pages are as large as the CRM has them.
     pub limit: u16,
     /// The cursor, still sealed.
     pub cursor: Option<String>,

@@ -18,7 +18,7 @@ use super::{Data, Ground, Step, Unified};
 use crate::cursor::{Binding, Keyset, Position, Token};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::Records;
-use crate::model::{Call, Outcome, Warning};
+use crate::model::{Call, Format, Outcome, Warning};
 use crate::normalise::raw;
 
 /// Rounds of one call at the most; beyond, the page is handed out as far as it is.
@@ -185,12 +185,18 @@ impl Merged {
             None => self.follow(),
         };
         match next {
-            Some(at) if self.consumed < self.limit && self.rounds < ROUNDS => {
+            Some(at) if self.goes_on() => {
                 self.at = at;
                 self.ask()
             }
             next => Ok(self.finish(call, ground, next)),
         }
+    }
+
+    /// Whether another round is made before this page is handed out. A stream hands out each as it comes.
+    fn goes_on(&self) -> bool {
+        let streamed = self.call.query.format != Format::Json && self.consumed > 0;
+        self.consumed < self.limit && self.rounds < ROUNDS && !streamed
     }
 
     /// Takes a part of one list; where to go on.

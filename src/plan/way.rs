@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use super::Ground;
 use crate::connector::compile::{FilterPlan, ListPlan, ResourcePlan};
-use crate::connector::manifest::FilterSpec;
+use crate::connector::manifest::{FilterSpec, Paging};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::Writing;
 use crate::model::{Call, Sort};
+
+/// Records asked of each of several lists that are read as one.
+const SEVERAL_PAGE: u16 = 100;
 
 /// The chosen way and the call's filters as it takes them.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +98,28 @@ pub fn choose(call: &Call, ground: &Ground, resource: &ResourcePlan) -> Result<W
         Err(Error::new(Kind::RequestValidationError, format!("{name} does not take a filter's value."))
             .detail(faults))
     }
+}
+
+/// The most records that the CRM gives on one page of the list that a call asks for; of several lists read as one, of any.
+///
+/// # Errors
+/// If the list cannot be read this way.
+pub fn largest_page(call: &Call, ground: &Ground) -> Result<u16> {
+    let resource = ground.resource(call)?;
+    if !resource.sources.is_empty() {
+        return Ok(SEVERAL_PAGE);
+    }
+    let way = choose(call, ground, resource)?;
+    let size = resource.list.get(way.index).and_then(|plan| match &plan.spec.paging {
+        Paging::Cursor { size, .. }
+        | Paging::NextUrl { size, .. }
+        | Paging::Page { size, .. }
+        | Paging::Offset { size, .. }
+        | Paging::Keyset { size, .. } => Some(size.max),
+        Paging::Whole => None,
+    });
+    // A list that comes whole is taken whole.
+    Ok(size.map_or(u16::MAX, |size| u16::try_from(size).unwrap_or(u16::MAX).max(1)))
 }
 
 fn apply(

@@ -8,7 +8,7 @@ use crate::connector::manifest::Paging;
 use crate::cursor::{Keyset, Position};
 use crate::error::{Error, Result};
 use crate::mapping::{Extras, Plucking, Reading, Records, Span, pluck, read_page};
-use crate::model::{Call, Outcome, Reply, Request};
+use crate::model::{Call, Format, Outcome, Reply, Request};
 use crate::normalise::classify;
 use crate::plan::enrich::Round;
 use crate::plan::explain::{Sent, explain};
@@ -210,12 +210,18 @@ impl List {
             {
                 self.finish(call, ground, Some(position))
             }
-            Some(position) if self.consumed < self.limit && self.pages < PAGES_PER_CALL => {
+            Some(position) if self.goes_on(call) => {
                 self.position = position;
                 self.ask_page(call, ground)
             }
             next => self.finish(call, ground, next),
         }
+    }
+
+    /// Whether another downstream page is read before this one is handed out. A stream hands out each as it comes.
+    fn goes_on(&self, call: &Call) -> bool {
+        let streamed = call.query.format != Format::Json && self.consumed > 0;
+        self.consumed < self.limit && self.pages < PAGES_PER_CALL && !streamed
     }
 
     /// Maps records that a second call has read, in the order in which the first one found them.
