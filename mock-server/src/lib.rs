@@ -54,6 +54,9 @@ pub struct Options {
     pub journal_capacity: usize,
     /// Lifetime of access tokens, seconds, where an account says nothing; the vendor's own when absent.
     pub token_lifetime_s: Option<i64>,
+    /// Objects of HubSpot's demo account and how many records their lists show that are made whenever they are read, so that
+    /// their number costs no memory.
+    pub generate: Vec<(String, u64)>,
     /// The address that clients reach this server by; the socket's own when absent.
     pub public_url: Option<String>,
 }
@@ -65,6 +68,7 @@ impl Default for Options {
             seed: 1,
             journal_capacity: 10_000,
             token_lifetime_s: None,
+            generate: Vec::new(),
             public_url: None,
         }
     }
@@ -242,6 +246,12 @@ impl MockServer {
     /// Adds generated records to an account; answers their ids. Nothing happens for an object the vendor lacks.
     pub fn seed_records(&self, vendor: Vendor, account: &str, object: &str, count: usize) -> Vec<String> {
         control::seed_records(&self.world, vendor, account, object, count)
+    }
+
+    /// Lets the list of an object (HubSpot's) show so many records that are made whenever they are read, in place of those
+    /// that are kept; whether there is such an object.
+    pub fn compute_records(&self, account: &str, object: &str, count: u64) -> bool {
+        write(&self.world.hubspot(account)).compute(object, count)
     }
 
     /// Adds one record with the given fields, unchecked, and the vendor's defaults for the rest; answers its id.

@@ -16,6 +16,10 @@ struct Arguments {
     /// Records of each object in the demo accounts.
     #[arg(long, default_value_t = 2000)]
     records: usize,
+    /// An object of HubSpot's demo account whose list shows so many records, made whenever they are read, such as
+    /// contacts=1000000; may be repeated.
+    #[arg(long, value_name = "OBJECT=COUNT", value_parser = order)]
+    generate: Vec<(String, u64)>,
     /// What the demo records are generated from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -27,6 +31,12 @@ struct Arguments {
     public_url: Option<String>,
 }
 
+fn order(text: &str) -> Result<(String, u64), String> {
+    let order =
+        text.split_once('=').and_then(|(object, count)| Some((object.to_owned(), count.parse().ok()?)));
+    order.ok_or_else(|| "OBJECT=COUNT, such as contacts=1000000".to_owned())
+}
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
@@ -34,6 +44,7 @@ async fn main() -> std::io::Result<()> {
         records_per_object: arguments.records,
         seed: arguments.seed,
         journal_capacity: arguments.journal,
+        generate: arguments.generate,
         public_url: arguments.public_url,
         ..Options::default()
     };

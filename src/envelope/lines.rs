@@ -59,10 +59,11 @@ mod tests {
 
     #[test]
     fn each_record_is_one_line_whatever_the_layout_of_its_parts() {
-        let json = b"{\"id\":\"1\",\"a\":[1,\r\n 2]},{\"id\":\"2\",\"b\":\"x\\n,y\"}".to_vec();
+        let (one, two) = ("{\"id\":\"1\",\"a\":[1,\r\n 2]}", "{\"id\":\"2\",\"b\":\"x\\n,y\"}");
+        let json = format!("{one},{two}").into_bytes();
         let items = vec![
-            Span { start: 0, end: 24, id: Some("1".into()) },
-            Span { start: 25, end: json.len(), id: Some("2".into()) },
+            Span { start: 0, end: one.len(), id: Some("1".into()) },
+            Span { start: one.len() + 1, end: json.len(), id: Some("2".into()) },
         ];
         let records = Records { json, items, ..Records::default() };
         let page = page(records, &[Warning::new("MappingWarning", "one\ntwo")]);

@@ -259,15 +259,14 @@ impl Ask<'_> {
         self
     }
 
-    /// Sends it, and holds the reply against the contract.
-    #[track_caller]
-    pub fn send(self) -> impl Future<Output = Reply> {
+    /// The request, for a client of the test's own.
+    pub fn request(self, client: &reqwest::Client) -> reqwest::RequestBuilder {
         let gateway = self.gateway.as_ref().unwrap_or(&self.world.gateway.url);
         let mut url = reqwest::Url::parse(&format!("{gateway}{}", self.path)).unwrap();
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(self.query);
         }
-        let mut request = self.world.client.request(self.method.clone(), url);
+        let mut request = client.request(self.method, url);
         let mut headers = BTreeMap::from([
             ("authorization".to_owned(), "Bearer sk_demo_crosswalk".to_owned()),
             ("x-apideck-app-id".to_owned(), "demo-app".to_owned()),
@@ -278,10 +277,18 @@ impl Ask<'_> {
         for (name, value) in headers.into_iter().filter(|(_, value)| value != "<none>") {
             request = request.header(name, value);
         }
-        if let Some(body) = self.body {
-            request = request.json(&body);
+        match self.body {
+            Some(body) => request.json(&body),
+            None => request,
         }
-        let (method, path) = (self.method, self.path);
+    }
+
+    /// Sends it, and holds the reply against the contract.
+    #[track_caller]
+    pub fn send(self) -> impl Future<Output = Reply> {
+        let (method, path) = (self.method.clone(), self.path.clone());
+        let client = self.world.client.clone();
+        let request = self.request(&client);
         async move {
             let reply = read(request.send().await.unwrap()).await;
             assert!(reply.headers.contains_key("request-id"), "no Request-Id");

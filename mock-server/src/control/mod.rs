@@ -120,6 +120,12 @@ fn route(request: &Request, world: &World) -> Outcome {
                 "ids": seed_records(world, order.vendor, &order.account, &order.object, order.count)
             }))
         }
+        ("POST", ["generate"]) => {
+            let order: SeedOrder = body(request)?;
+            let known = order.vendor == Vendor::Hubspot
+                && write(&world.hubspot(&order.account)).compute(&order.object, order.count as u64);
+            if known { ok(&json!({ "ok": true })) } else { Err(bad("only for objects of hubspot")) }
+        }
         ("POST", ["records"]) => {
             let order: RecordOrder = body(request)?;
             match insert_record(world, order.vendor, &order.account, &order.object, &order.fields) {

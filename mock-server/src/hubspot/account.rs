@@ -10,7 +10,7 @@ use super::links::{self, LinkType, Links};
 use super::lists::List;
 use super::pipelines::{self, Pipeline};
 use super::property::Property;
-use super::records::{Custom, Objects};
+use super::records::{Custom, Objects, Record};
 use super::{generate, owners};
 use crate::Options;
 use crate::clock::now_ms;
@@ -81,6 +81,9 @@ impl Account {
         }
         account.pipelines.extend(account.type_of("leads").map(|leads| (leads, pipelines::of_leads())));
         account.define_pets(offset);
+        for (object, count) in options.generate.iter().filter(|_| name == "demo") {
+            account.compute(object, *count);
+        }
         account
     }
 
@@ -194,6 +197,13 @@ chip_number | Chip number | string text | pet_information | ux
         generate::records(self, at, count).iter().map(u64::to_string).collect()
     }
 
+    /// Lets the list of an object show so many records that are made whenever they are read; whether there is such an object.
+    pub fn compute(&mut self, object: &str, count: u64) -> bool {
+        let Some(objects) = self.type_of(object).and_then(|at| self.object_mut(at)) else { return false };
+        (objects.computed, objects.loaded) = (count, true);
+        true
+    }
+
     /// Adds one record with the given properties, unchecked; answers its id.
     pub fn insert(&mut self, object: &str, fields: &Map<String, Value>) -> Option<String> {
         let at = self.type_of(object)?;
@@ -285,9 +295,19 @@ chip_number | Chip number | string text | pet_information | ux
 
     /// Recomputes what HubSpot computes from a record's other values.
     pub fn derive(&mut self, at: TypeIndex, id: u64) {
-        let stages = self.pipelines.get(&at).map(Vec::as_slice).unwrap_or_default();
-        let Some(objects) = self.objects.get_mut(usize::from(at)) else { return };
+        let Some(objects) = self.objects.get(usize::from(at)) else { return };
         let Some(record) = objects.records.get(&id) else { return };
+        let values = self.derived(at, objects, record);
+        if let Some(record) = self.object_mut(at).and_then(|objects| objects.records.get_mut(&id)) {
+            for (column, value) in values {
+                record.set(column, value);
+            }
+        }
+    }
+
+    /// What HubSpot computes from a record's other values.
+    pub fn derived(&self, at: TypeIndex, objects: &Objects, record: &Record) -> Vec<(usize, Option<String>)> {
+        let stages = self.pipelines.get(&at).map(Vec::as_slice).unwrap_or_default();
         let mut values: Vec<(&str, Option<String>)> = Vec::new();
         match objects.singular.as_str() {
             "deal" => {
@@ -318,15 +338,9 @@ chip_number | Chip number | string text | pet_information | ux
                 let body = objects.value(record, "hs_note_body").map(str::to_owned);
                 values.push(("hs_body_preview", body));
             }
-            _ => return,
+            _ => {}
         }
-        let values: Vec<(usize, Option<String>)> =
-            values.into_iter().filter_map(|(name, value)| Some((objects.column(name)?, value))).collect();
-        if let Some(record) = objects.records.get_mut(&id) {
-            for (column, value) in values {
-                record.set(column, value);
-            }
-        }
+        values.into_iter().filter_map(|(name, value)| Some((objects.column(name)?, value))).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::account::{Account, TypeIndex};
 use super::links;
 use super::lists::List;
+use super::records::{Objects, Record};
 use crate::clock::{DAY_MS, date, iso_ms};
 use crate::seed::{Rng, company, person, phone, slug, words};
 
@@ -39,39 +40,12 @@ fn ids(account: &Account) -> Ids {
 pub fn records(account: &mut Account, at: TypeIndex, count: usize) -> Vec<u64> {
     let known = ids(account);
     let Some(objects) = account.objects.get_mut(usize::from(at)) else { return Vec::new() };
-    let (name, singular) = (objects.name.clone(), objects.singular.clone());
+    let singular = objects.singular.clone();
     let from_index = objects.records.len() as u64;
     let mut made = Vec::with_capacity(count);
     for index in from_index..from_index + count as u64 {
-        let mut rng = Rng::new(account.seed, &name, index);
-        // Several records share an instant, as bulk imports make them.
-        let created = FIRST_DAY_MS + rng.between(0, SPAN_MS / 1000) * 1000 / 7 * 7;
-        let created = if index % 10 < 3 {
-            FIRST_DAY_MS + i64::try_from(index / 50).unwrap_or(0) * DAY_MS
-        } else {
-            created
-        };
-        let mut record = objects.blank(created);
-        record.updated_ms = created + rng.between(0, 90) * DAY_MS / 9;
-        objects.stamp(&mut record);
-        let mut values = match singular.as_str() {
-            "contact" => contact(&mut rng, index),
-            "company" => one_company(&mut rng, index),
-            "deal" => deal(&mut rng, index, created),
-            "ticket" => ticket(&mut rng, index),
-            "lead" => lead(&mut rng, index),
-            "note" | "task" | "call" | "meeting" | "email" => activity(&mut rng, &singular, index, created),
-            "pets" => pet(&mut rng, index),
-            _ => Vec::new(),
-        };
-        if rng.chance(70) {
-            values.extend(rng.one(&known.owners).map(|owner| ("hubspot_owner_id", owner.clone())));
-        }
-        for (name, value) in values {
-            if let Some(column) = objects.column(name).filter(|_| !value.is_empty()) {
-                record.set(column, Some(value));
-            }
-        }
+        let id = objects.take_id();
+        let record = one(objects, account.seed, index, id, &known.owners);
         made.push(record.id);
         objects.keep(record);
     }
@@ -83,6 +57,58 @@ pub fn records(account: &mut Account, at: TypeIndex, count: usize) -> Vec<u64> {
         demo_lists(account, at, &made);
     }
     made
+}
+
+/// A record by its place among all that are ever generated: the same whenever it is made.
+fn one(objects: &Objects, seed: u64, index: u64, id: u64, owners: &[String]) -> Record {
+    let mut rng = Rng::new(seed, &objects.name, index);
+    // Several records share an instant, as bulk imports make them.
+    let created = FIRST_DAY_MS + rng.between(0, SPAN_MS / 1000) * 1000 / 7 * 7;
+    let created =
+        if index % 10 < 3 { FIRST_DAY_MS + i64::try_from(index / 50).unwrap_or(0) * DAY_MS } else { created };
+    let mut record = objects.blank_of(id, created);
+    record.updated_ms = created + rng.between(0, 90) * DAY_MS / 9;
+    objects.stamp(&mut record);
+    let mut values = match objects.singular.as_str() {
+        "contact" => contact(&mut rng, index),
+        "company" => one_company(&mut rng, index),
+        "deal" => deal(&mut rng, index, created),
+        "ticket" => ticket(&mut rng, index),
+        "lead" => lead(&mut rng, index),
+        kind @ ("note" | "task" | "call" | "meeting" | "email") => activity(&mut rng, kind, index, created),
+        "pets" => pet(&mut rng, index),
+        _ => Vec::new(),
+    };
+    if rng.chance(70) {
+        values.extend(rng.one(owners).map(|owner| ("hubspot_owner_id", owner.clone())));
+    }
+    for (name, value) in values {
+        if let Some(column) = objects.column(name).filter(|_| !value.is_empty()) {
+            record.set(column, Some(value));
+        }
+    }
+    record
+}
+
+/// The first id of computed records, and how far their ids are apart.
+const COMPUTED: (u64, u64) = (51_000_000_001, 3);
+
+/// Up to so many computed records whose ids are not less than `from`.
+pub fn computed(account: &Account, at: TypeIndex, from: u64, count: usize) -> Vec<Record> {
+    let Some(objects) = account.object(at) else { return Vec::new() };
+    let (first_id, step) = COMPUTED;
+    let first = from.saturating_sub(first_id).div_ceil(step);
+    let owners = ids(account).owners;
+    (first..objects.computed)
+        .take(count)
+        .map(|index| {
+            let mut record = one(objects, account.seed, index, first_id + index * step, &owners);
+            for (column, value) in account.derived(at, objects, &record) {
+                record.set(column, value);
+            }
+            record
+        })
+        .collect()
 }
 
 /// Associates a generated record with earlier ones.

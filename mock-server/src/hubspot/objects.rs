@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::account::{Account, TypeIndex, ready};
 use super::links::{self, LinkType};
 use super::records::{Objects, Record, Wanted, write_text};
-use super::{check, errors, paging, unknown_object};
+use super::{check, errors, generate, paging, unknown_object};
 use crate::clock::now_ms;
 use crate::exchange::{Outcome, Reply, Request};
 use crate::json::dig;
@@ -72,11 +72,10 @@ fn list(request: &Request, account: &Account, object: &str) -> Outcome {
     let archived = request.param("archived") == Some("true");
     let wanted = objects.wanted(request.list("properties"));
     let associated = associated(request, account)?;
-    let mut rows = objects
-        .records
-        .range(from..)
-        .map(|(_, record)| record)
-        .filter(|record| record.archived_ms.is_some() == archived);
+    let made = generate::computed(account, at, from, limit + 1);
+    let kept = objects.records.range(from..).map(|(_, record)| record);
+    let kept = kept.filter(|record| objects.computed == 0 && record.archived_ms.is_some() == archived);
+    let mut rows = made.iter().filter(|_| !archived).chain(kept);
     let mut out = Vec::with_capacity(limit * 1024);
     out.extend_from_slice(b"{\"results\":[");
     let mut last = 0;

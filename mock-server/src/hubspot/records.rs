@@ -101,6 +101,8 @@ pub struct Objects {
     pub records: BTreeMap<u64, Record>,
     /// Whether the demo records were generated.
     pub loaded: bool,
+    /// How many records its list shows that are not kept, but made whenever they are read; they are all it then shows.
+    pub computed: u64,
     next_id: u64,
     columns: HashMap<String, usize>,
     unique: HashMap<usize, HashMap<String, u64>>,
@@ -137,6 +139,7 @@ impl Objects {
             system: System::default(),
             records: BTreeMap::new(),
             loaded: false,
+            computed: 0,
             next_id: first_id,
             unique: HashMap::new(),
         }
@@ -201,6 +204,11 @@ impl Objects {
     /// A new, empty record with its system properties; not yet kept.
     pub fn blank(&mut self, now: i64) -> Record {
         let id = self.take_id();
+        self.blank_of(id, now)
+    }
+
+    /// An empty record of that id with its system properties; not kept.
+    pub fn blank_of(&self, id: u64, now: i64) -> Record {
         let mut record = Record {
             id,
             values: vec![None; self.properties.len()],
