@@ -41,7 +41,8 @@
 //! 5. [`downstream`] sends them: the only place that calls a CRM. It repeats what may be repeated, keeps to the CRM's pace,
 //!    and refuses addresses that it must not call.
 //! 6. [`normalise`] tells what a reply means; [`mapping`] reads records, straight from the reply's bytes to unified JSON.
-//! 7. [`envelope`] puts the answer into its frame.
+//! 7. [`envelope`] puts the answer into its frame. A list that is streamed walks rooms 3 to 7 once for each page, each only when
+//!    the caller has taken the one before.
 //! 8. [`edge`] again: status, headers, one log line; every failure is a row of [`error::CATALOGUE`].
 //!
 //! [`portal`] is the other corridor: operations of the Vault and Connector APIs, by which an application manages what calls need.
