@@ -18,6 +18,7 @@ use crate::contract;
 use crate::cursor;
 use crate::downstream;
 use crate::error::{Error, Result};
+use crate::logs::Recorder;
 use crate::mapping::Fault;
 use crate::model::{Connection, ConnectionId, FieldDefinitions, Resource, ServiceId};
 use crate::plan::ask::Asked;
@@ -36,6 +37,8 @@ pub struct App {
     pub idempotency: Idempotency,
     /// Whose CRM.
     pub vault: Vault,
+    /// What happened to calls.
+    pub logs: Arc<Recorder>,
     /// The way to the CRMs.
     pub http: Arc<downstream::Client>,
     /// Signs cursors.
@@ -123,6 +126,7 @@ impl App {
         let derived = store.derived_key("cursor").map_err(key_fault)?;
         let idempotency = Idempotency::new(store.clone(), settings.idempotency).map_err(key_fault)?;
         let http = Arc::new(http);
+        let logs = Arc::new(Recorder::start(store.clone(), settings.request_log));
         let vault = Vault::new(
             store.clone(),
             vault::http_client(http.clone(), settings.timeouts.downstream_total),
@@ -139,6 +143,7 @@ impl App {
             ),
             store,
             idempotency,
+            logs,
             vault,
             cursor_key: cursor::Key::new(derived.bytes()),
             definitions: Cache::builder()

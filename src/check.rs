@@ -397,6 +397,7 @@ fn context() -> Context {
         public_base: "https://gateway.example.com".to_owned(),
         trace: Default::default(),
         idempotency_key: None,
+        trail: Default::default(),
     }
 }
 

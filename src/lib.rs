@@ -85,6 +85,7 @@ pub mod edge;
 
 pub mod access;
 pub mod contract;
+pub mod logs;
 pub mod portal;
 pub mod unify;
 pub mod vault;

@@ -8,14 +8,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Knock;
+use crate::access::{Admitted, Knock};
 use crate::app::App;
 use crate::config::Settings;
 use crate::contract::Contract;
 use crate::downstream;
 use crate::edge::{Arriving, Drained, Gate, Handler, PortalArriving, Server};
-use crate::error::Result;
-use crate::model::{Answer, Context, Secret, ServiceId, Visitor};
+use crate::error::{Kind, Result};
+use crate::logs::Recorder;
+use crate::model::{Answer, Context, Secret, ServiceId, Trail, Visitor};
 use crate::portal;
 use crate::storage::{CallsApi, Location, Store, keyfile};
 use crate::unify;
@@ -85,6 +86,10 @@ pub async fn start(settings: Settings, store: Store) -> std::result::Result<Runn
 struct Doors(Arc<App>);
 
 impl Handler for Doors {
+    fn recorder(&self) -> Option<&Arc<Recorder>> {
+        Some(&self.0.logs).filter(|logs| logs.is_on())
+    }
+
     async fn answer(&self, context: Context, key: Secret, call: Arriving) -> Result<Answer> {
         let Doors(app) = self;
         let (app_id, consumer) = (context.app.clone(), context.consumer.clone());
@@ -92,7 +97,7 @@ impl Handler for Doors {
             let (method, path) = call.route();
             let (key, remote) = (key.expose(), context.remote);
             let knock = Knock { key, app: &app_id, consumer: Some(&consumer), remote, method, path: &path };
-            app.access.admit(knock).await?
+            noting(&context.trail, app.access.admit(knock).await)?
         };
         let result = unify::answer(Arc::clone(app), context, call.call()).await;
         app.access.count(&app_id, &consumer, CallsApi::Unify, service_of(&result));
@@ -108,7 +113,8 @@ impl Handler for Doors {
         let admitted = {
             let (method, path) = call.route();
             let (key, consumer, remote) = (key.expose(), consumer.as_ref(), visitor.remote);
-            app.access.admit(Knock { key, app: app_id, consumer, remote, method, path: &path }).await?
+            let knock = Knock { key, app: app_id, consumer, remote, method, path: &path };
+            noting(&visitor.trail, app.access.admit(knock).await)?
         };
         let result = portal::answer(app, visitor, call.call()).await;
         if let Some(consumer) = &consumer {
@@ -116,6 +122,14 @@ impl Handler for Doors {
         }
         admitted.stamp(result)
     }
+}
+
+/// Notes whether the key is the application's, whatever else kept the call out.
+fn noting(trail: &Trail, admitted: Result<Admitted>) -> Result<Admitted> {
+    if admitted.as_ref().err().is_none_or(|error| error.kind() != Kind::UnauthorizedError) {
+        trail.admit();
+    }
+    admitted
 }
 
 /// The connector that a call reached.
@@ -174,6 +188,7 @@ impl Running {
                 _ = note.tick() => {
                     noted(app.access.flush().await);
                     purged(app.idempotency.purge().await);
+                    forgotten(app.logs.purge().await);
                     continue;
                 }
             }
@@ -201,6 +216,7 @@ fn reload(app: &App) {
 
 async fn settle(app: &App, store: &Store, drained: Option<Drained>) {
     noted(app.access.flush().await);
+    app.logs.written().await;
     app.vault.settle().await;
     store.close().await;
     if let Some(drained) = drained.filter(|drained| drained.unfinished_calls > 0) {
@@ -214,6 +230,12 @@ fn purged(purged: Result<()>) {
             source = error.log_source(),
             "idempotency keys that have had their time could not be purged"
         );
+    }
+}
+
+fn forgotten(purged: Result<()>) {
+    if let Err(error) = purged {
+        tracing::warn!(source = error.log_source(), "old calls could not be taken out of the request log");
     }
 }
 

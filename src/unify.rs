@@ -17,7 +17,7 @@ use crate::envelope;
 use crate::error::{Error, Kind, Result};
 use crate::model::{
     Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Outcome, Request, Secret,
-    ServiceId, Trace, Verb, Warning,
+    ServiceId, Trace, Trail, Verb, Warning,
 };
 use crate::normalise::classify;
 use crate::plan::ask::Asked;
@@ -82,6 +82,7 @@ struct Line<'a> {
     trace: Vec<(HeaderName, HeaderValue)>,
     waited: Duration,
     attempts: Vec<Attempt>,
+    trail: Trail,
     refreshed: bool,
     /// The idempotency key that the call holds.
     claim: Option<Arc<Claim>>,
@@ -113,6 +114,7 @@ impl<'a> Line<'a> {
             trace: trace_headers(context.trace.as_ref()),
             waited: Duration::ZERO,
             attempts: Vec::new(),
+            trail: context.trail.clone(),
             refreshed: false,
             claim: None,
         })
@@ -322,6 +324,7 @@ impl<'a> Line<'a> {
         Ok(sent
             .into_iter()
             .map(|sent| {
+                self.trail.sent(&sent.attempts);
                 self.attempts.extend(sent.attempts);
                 sent.outcome
             })

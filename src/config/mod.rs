@@ -50,6 +50,8 @@ pub struct Settings {
     pub private_ranges: Vec<IpNet>,
     /// Keys under which writes happen once.
     pub idempotency: Idempotency,
+    /// The request log.
+    pub request_log: RequestLog,
     /// Log lines.
     pub log: Log,
 }
@@ -110,6 +112,19 @@ pub struct Idempotency {
     pub answer_bytes: usize,
 }
 
+/// The request log: what is kept of each call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLog {
+    /// Whether calls are recorded.
+    pub enabled: bool,
+    /// How long a call is kept.
+    pub keep: Duration,
+    /// Calls kept; beyond them the oldest go.
+    pub calls: usize,
+    /// Calls that wait to be written; more are dropped and counted.
+    pub queue: usize,
+}
+
 /// Log lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -164,6 +179,12 @@ impl Settings {
                 keep: Duration::from_secs(86_400),
                 lease: Duration::from_secs(15),
                 answer_bytes: 65_536,
+            },
+            request_log: RequestLog {
+                enabled: true,
+                keep: Duration::from_secs(7 * 86_400),
+                calls: 1_000_000,
+                queue: 10_000,
             },
             log: Log { format: LogFormat::Json, level: "info".to_owned() },
         }

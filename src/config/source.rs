@@ -57,6 +57,8 @@ pub(super) enum Given {
     Text(String),
     /// A TOML text.
     Quoted(String),
+    /// A TOML boolean.
+    Flag(bool),
     /// A TOML integer.
     Integer(i64),
     /// A TOML array.
@@ -74,6 +76,7 @@ impl Given {
             DeValue::Integer(number) => {
                 i64::from_str_radix(number.as_str(), number.radix()).map_or(Given::Other, Given::Integer)
             }
+            DeValue::Boolean(flag) => Given::Flag(*flag),
             DeValue::Array(items) => {
                 Given::List(items.iter().map(|item| Given::from_toml(item.get_ref())).collect())
             }
@@ -92,6 +95,15 @@ impl Given {
             Given::Text(text) | Given::Quoted(text) if text.is_empty() => Err("must not be empty".to_owned()),
             Given::Text(text) | Given::Quoted(text) => Ok(text.clone()),
             _ => Err("must be a text".to_owned()),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self) -> Result<bool, String> {
+        match self {
+            Given::Flag(flag) => Ok(*flag),
+            Given::Text(text) => text.parse().map_err(|_| "must be true or false".to_owned()),
+            _ => Err("must be true or false".to_owned()),
         }
     }
 

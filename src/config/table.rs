@@ -296,6 +296,40 @@ pub const TABLE: &[Row] = &[
         set: |settings, _, given| count(given, 1024).map(|v| settings.idempotency.answer_bytes = v),
     },
     Row {
+        key: "request_log.enabled",
+        unit: "true or false",
+        default: "true",
+        example: "false",
+        about: "Whether each call leaves a record that GET /vault/logs shows: never bodies, headers or secrets.",
+        set: |settings, _, given| given.flag().map(|v| settings.request_log.enabled = v),
+    },
+    Row {
+        key: "request_log.keep_h",
+        unit: "hours",
+        default: "168",
+        example: "720",
+        about: "How long a call's record is kept.",
+        set: |settings, _, given| {
+            given.integer(1, 87_600).map(|v| settings.request_log.keep = Duration::from_secs(v * 3600))
+        },
+    },
+    Row {
+        key: "request_log.calls",
+        unit: "calls",
+        default: "1000000",
+        example: "100000",
+        about: "Records kept; beyond them the oldest go.",
+        set: |settings, _, given| count(given, 1).map(|v| settings.request_log.calls = v),
+    },
+    Row {
+        key: "request_log.queue",
+        unit: "calls",
+        default: "10000",
+        example: "1000",
+        about: "Records that wait to be written; more are dropped and counted in a log line, no call waits.",
+        set: |settings, _, given| count(given, 1).map(|v| settings.request_log.queue = v),
+    },
+    Row {
         key: "log.format",
         unit: "json or text",
         default: "\"json\"",

@@ -64,6 +64,8 @@ pub enum Kind {
     Boolean,
     /// One of these.
     OneOf(Vec<String>),
+    /// Several of one type: the key repeated, or one text with commas.
+    Several(Box<Kind>),
 }
 
 impl Kind {
@@ -80,6 +82,7 @@ impl Kind {
             None => None,
         };
         match (declared, schema.get("format").and_then(Value::as_str)) {
+            (Some("array"), _) => Kind::Several(Box::new(schema.get("items").map_or(Kind::Text, Kind::of))),
             (Some("integer"), _) => Kind::Integer,
             (Some("number"), _) => Kind::Number,
             (Some("boolean"), _) => Kind::Boolean,
@@ -125,6 +128,11 @@ impl Kind {
                 Ok(date) if text.len() == 10 => Ok(date.to_string().into()),
                 _ => Err("must be a date such as 2024-01-31".into()),
             },
+            Kind::Several(kind) => text
+                .split(',')
+                .map(|part| kind.read(part.trim()))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::Array),
             Kind::OneOf(names) if names.iter().any(|name| name == text) => Ok(text.into()),
             Kind::OneOf(names) => Err(format!("must be one of {}", names.join(", "))),
         }

@@ -46,7 +46,8 @@ use route::{Form, Routes};
 use crate::config::Settings;
 use crate::contract::{self, Contract, Needs};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Answer, Body, Context, Secret, Visitor};
+use crate::logs::Recorder;
+use crate::model::{Answer, Body, Context, Secret, Trail, Visitor};
 use crate::{observe, web};
 
 /// What answers calls: any `async fn(Context, Secret, Arriving) -> Result<Answer>`, or a type of its own that serves the
@@ -59,6 +60,11 @@ pub trait Handler: Send + Sync + 'static {
         key: Secret,
         call: Arriving,
     ) -> impl Future<Output = Result<Answer>> + Send;
+
+    /// Where calls are recorded; none where they are not.
+    fn recorder(&self) -> Option<&Arc<Recorder>> {
+        None
+    }
 
     /// Answers one call of the Vault or Connector API. There is a key unless the operation is open to all.
     fn portal(
@@ -262,6 +268,7 @@ impl<H: Handler> Server<H> {
         line.app = Some(headers.app.clone());
         line.consumer = Some(consumer.clone());
         line.service = headers.service.clone();
+        let trail = line.keep(self.handler.recorder(), "crm", &origin);
         let place = self.place()?;
         let context = Context {
             request_id: line.request_id.clone(),
@@ -272,6 +279,7 @@ impl<H: Handler> Server<H> {
             public_base: origin.base,
             trace: observe::accept(&received.headers),
             idempotency_key: headers.idempotency_key,
+            trail,
         };
         let arriving = Arriving { asked, raw: headers.raw, received };
         let answer = self.handler.answer(context, headers.key, arriving).await?;
@@ -300,13 +308,15 @@ impl<H: Handler> Server<H> {
         origin: Origin,
     ) -> Result<Reply> {
         let rules = self.contract.portal_rules(asked.operation);
-        let needs = rules.ok_or_else(|| Error::internal("a route without rules"))?.needs;
+        let rules = rules.ok_or_else(|| Error::internal("a route without rules"))?;
+        let needs = rules.needs;
         let mut visitor = Visitor {
             request_id: line.request_id.clone(),
             app: None,
             consumer: None,
             remote: origin.remote,
-            public_base: origin.base,
+            public_base: origin.base.clone(),
+            trail: Trail::default(),
         };
         let mut key = None;
         if needs.key {
@@ -315,6 +325,9 @@ impl<H: Handler> Server<H> {
             line.consumer = headers.consumer.clone();
             (visitor.app, visitor.consumer) = (Some(headers.app), headers.consumer);
             key = Some(headers.key);
+            if rules.path.starts_with("/vault/") {
+                visitor.trail = line.keep(self.handler.recorder(), "vault", &origin);
+            }
         }
         let place = self.place()?;
         let answer = self.handler.portal(visitor, key, PortalArriving { asked, received }).await?;

@@ -216,6 +216,7 @@ impl Reading<'_> {
         let known = self.known;
         let inner = |prefix: &str| key.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(']'));
         if let Some(name) = inner("filter[") {
+            let name = name.strip_suffix("][").unwrap_or(name);
             let Some((_, kind)) = known.filter.iter().find(|(known, _)| known == name) else {
                 let names: Vec<&str> = known.filter.iter().map(|(name, _)| name.as_str()).collect();
                 return Err(match names.as_slice() {
@@ -223,10 +224,16 @@ impl Reading<'_> {
                     names => format!("is unknown; the filters are {}", names.join(", ")),
                 });
             };
-            if self.query.filter.iter().any(|(known, _)| known == name) {
-                return Err(TWICE.into());
-            }
+            // `filter[codes][]=1` is another spelling of a repeated `filter[codes]=1`.
+            let before = self.query.filter.iter_mut().find(|(known, _)| known == name);
             let value = kind.read(value)?;
+            if let Some((_, known)) = before {
+                let (Value::Array(known), Value::Array(more)) = (known, value) else {
+                    return Err(TWICE.into());
+                };
+                known.extend(more);
+                return Ok(());
+            }
             self.query.filter.push((name.to_owned(), value));
             return Ok(());
         }

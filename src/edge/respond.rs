@@ -1,5 +1,7 @@
 //! Replies: the headers that each has, and the one log line of each request.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,9 +10,14 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
+use super::context::Origin;
 use super::outgoing::{Held, Outgoing, Pieces};
-use crate::error::{Error, Fault};
-use crate::model::{Answer, AppId, Body, ConsumerId, End, Operation, OperationId, ServiceId};
+use crate::error::{Error, Fault, Kind};
+use crate::logs::Recorder;
+use crate::model::trail::cut;
+use crate::model::{
+    Answer, AppId, Body, ConsumerId, End, LoggedCall, Operation, OperationId, ServiceId, Trail,
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -164,7 +171,23 @@ pub(super) struct Line {
     /// Probes and pages are told at debug level.
     pub(super) quiet: bool,
     finished: bool,
+    /// What the request log keeps of it.
+    kept: Option<Kept>,
 }
+
+/// A call that is to be recorded.
+#[derive(Debug)]
+struct Kept {
+    recorder: Arc<Recorder>,
+    trail: Trail,
+    api: &'static str,
+    base_url: String,
+    source: IpAddr,
+    at_ms: i64,
+}
+
+/// A failure: the row of the catalogue, whose fault it is, what the caller was told.
+type Told = (&'static str, &'static str, Option<String>);
 
 /// The operation of a log line.
 #[derive(Debug, Clone, Copy)]
@@ -218,7 +241,62 @@ impl Line {
             operation: None,
             quiet: true,
             finished: false,
+            kept: None,
         }
+    }
+
+    /// Has the call recorded, if its key proves to be the application's; what rooms on its way are to note it on.
+    pub(super) fn keep(
+        &mut self,
+        recorder: Option<&Arc<Recorder>>,
+        api: &'static str,
+        origin: &Origin,
+    ) -> Trail {
+        let Some(recorder) = recorder else { return Trail::default() };
+        let trail = Trail::kept();
+        self.kept = Some(Kept {
+            recorder: Arc::clone(recorder),
+            trail: trail.clone(),
+            api,
+            base_url: origin.base.clone(),
+            source: origin.remote,
+            at_ms: jiff::Timestamp::now().as_millisecond(),
+        });
+        trail
+    }
+
+    fn record(&mut self, status: u16, downstream: Duration, failure: Option<Told>) {
+        let Some(kept) = self.kept.take() else { return };
+        let (noted, Some(app)) = (kept.trail.take(), &self.app) else { return };
+        if !noted.admitted {
+            return;
+        }
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let (error, fault, message) = match failure {
+            Some((error, fault, message)) => (Some(error.to_owned()), Some(fault.to_owned()), message),
+            None => (None, None, None),
+        };
+        kept.recorder.record(LoggedCall {
+            id: self.request_id.clone(),
+            app: app.clone(),
+            consumer: self.consumer.clone(),
+            service: self.service.clone(),
+            api: kept.api.to_owned(),
+            operation: self.operation.map(|operation| operation.to_string()).unwrap_or_default(),
+            method: self.method.to_string(),
+            path: cut(&self.path),
+            base_url: kept.base_url,
+            status,
+            error,
+            fault,
+            message: message.as_deref().map(cut),
+            at_ms: kept.at_ms,
+            total_us: micros(self.started.elapsed()),
+            downstream_us: micros(downstream),
+            source: Some(kept.source),
+            requests: noted.requests,
+            requests_sent: noted.requests_sent,
+        });
     }
 
     /// Tells of a reply that is no failure, unless its failure has been told of.
@@ -227,6 +305,7 @@ impl Line {
             return;
         }
         self.finished = true;
+        self.record(status.as_u16(), downstream, None);
         if self.quiet {
             told!(debug, self, status.as_u16(), downstream, "served");
         } else {
@@ -238,6 +317,9 @@ impl Line {
     pub(super) fn streamed(&mut self, end: &End) {
         self.finished = true;
         let (records, downstream) = (end.records, end.downstream);
+        let early =
+            end.early.as_ref().map(|early| (early.kind, early.fault, Some("It ended early.".to_owned())));
+        self.record(200, downstream, early);
         match &end.early {
             None => told!(info, self, 200_u16, downstream, records, "served"),
             Some(early) => {
@@ -250,6 +332,7 @@ impl Line {
     /// Tells of a stream that stopped without saying why: our fault.
     pub(super) fn broken_off(&mut self) {
         self.finished = true;
+        self.record(200, Duration::ZERO, Some((Kind::InternalError.name(), Fault::Gateway.name(), None)));
         told!(error, self, 200_u16, Duration::ZERO, fault = Fault::Gateway.name(), "broken off");
     }
 
@@ -262,6 +345,7 @@ impl Line {
         let (status, downstream) = (error.http_status().as_u16(), error.downstream_time());
         let (kind, fault) = (error.kind().name(), error.whose_fault());
         let source = error.log_source();
+        self.record(status, downstream, Some((kind, fault.name(), Some(error.says().to_owned()))));
         match fault {
             Fault::Gateway => {
                 told!(error, self, status, downstream, error = kind, fault = fault.name(), source, "failed");
@@ -279,6 +363,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.finished {
+            self.record(499, Duration::ZERO, None);
             told!(info, self, 499_u16, Duration::ZERO, "the caller went away");
         }
     }

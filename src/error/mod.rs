@@ -173,6 +173,11 @@ impl Error {
         self.0.fault
     }
 
+    /// What the caller is told: one sentence.
+    pub fn says(&self) -> &str {
+        &self.0.says
+    }
+
     /// The cause for the log.
     pub fn log_source(&self) -> Option<&str> {
         self.0.source.as_deref()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{AppId, ConsumerId, Operation, Secret, ServiceId};
+use super::{AppId, ConsumerId, Operation, Secret, ServiceId, Trail};
 
 /// Who calls, for whom, and under which request id.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Context {
     pub public_base: String,
     /// The trace that the caller takes part in; requests to the CRM continue it.
     pub trace: Option<Trace>,
+    /// What the call leaves behind for the request log.
+    pub trail: Trail,
     /// The key under which a write happens at most once, where the caller sent one.
     pub idempotency_key: Option<Secret>,
 }

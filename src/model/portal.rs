@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::{AppId, ConsumerId, Query};
+use super::{AppId, ConsumerId, Query, Trail};
 
 macro_rules! operations {
     ($($variant:ident $id:literal)*) => {
@@ -65,6 +65,7 @@ operations! {
     ConnectionsCallback "connectionsCallback"
     SessionsCreate "sessionsCreate"
     LogsAll "logsAll"
+    LogsOne "logsOne"
     VaultOAuthDisconnect "vaultOAuthDisconnect"
     VaultOAuthDisconnectCallback "vaultOAuthDisconnectCallback"
     ConnectorsAll "connectorsAll"
@@ -105,6 +106,8 @@ pub struct Visitor {
     pub remote: IpAddr,
     /// Scheme and host as the caller sees the gateway, without a trailing slash.
     pub public_base: String,
+    /// What the call leaves behind for the request log.
+    pub trail: Trail,
 }
 
 /// One call of the Vault or Connector API, checked against the contract.

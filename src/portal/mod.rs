@@ -2,7 +2,7 @@
 //! sockets, SQL, records of a CRM.
 //!
 //! [`answer`] finds the operation's handler: one `match`. Handlers live in one file per noun and
-//! read top to bottom: [`consumers`] · [`reply`] the envelope and pages.
+//! read top to bottom: [`consumers`] · [`logs`] · [`reply`] the envelope and pages.
 //!
 //! # Adding an operation
 //!
@@ -15,6 +15,7 @@
 //! open to all: no key was shown, [`Desk::app`] fails, and every unknown query key is in `Query::keys` as text.
 
 pub mod consumers;
+pub mod logs;
 pub mod reply;
 
 use crate::app::App;
@@ -66,6 +67,8 @@ pub async fn answer(
 async fn serve(desk: &Desk<'_>) -> Result<Answer> {
     use OperationId as Op;
     match desk.call.operation {
+        Op::LogsAll => logs::list(desk).await,
+        Op::LogsOne => logs::one(desk).await,
         Op::ConsumersAll => consumers::list(desk).await,
         unserved => Err(Error::new(
             Kind::ConnectorOperationMappingNotFoundError,

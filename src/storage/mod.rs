@@ -19,6 +19,7 @@ pub mod integrations;
 pub mod keyfile;
 pub mod keys;
 pub mod refreshes;
+pub mod request_log;
 pub mod sealed;
 pub mod sqlite;
 
@@ -39,6 +40,7 @@ pub use idempotency::{Claimed, NewClaim, Slot};
 pub use integrations::{Integration, NewIntegration};
 pub use keys::{ApiKey, Candidate, NewKey};
 pub use refreshes::Lease;
+pub use request_log::LogFilter;
 pub use sealed::{Key, Place};
 
 use sqlite::Sqlite;

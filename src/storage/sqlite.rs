@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "idempotency", include_str!("../../migrations/sqlite/0002_idempotency.sql")),
     (4, "access and vault", include_str!("../../migrations/sqlite/0004_access_and_vault.sql")),
     (5, "oauth", include_str!("../../migrations/sqlite/0005_oauth.sql")),
+    (6, "request log", include_str!("../../migrations/sqlite/0006_request_log.sql")),
 ];
 
 /// Connections for reading: more than cores would only queue on the disk.

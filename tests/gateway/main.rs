@@ -15,3 +15,4 @@ mod paging;
 mod resources;
 mod tokens;
 mod vault_consumers;
+mod vault_logs;
