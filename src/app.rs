@@ -23,6 +23,7 @@ use crate::mapping::Fault;
 use crate::model::{Connection, ConnectionId, FieldDefinitions, Resource, ServiceId};
 use crate::plan::ask::Asked;
 use crate::storage::{self, Store};
+use crate::vault::oauth::Side;
 use crate::vault::{self, Provider, Vault};
 
 /// Everything that calls share.
@@ -168,6 +169,13 @@ impl App {
         self.services.store(Arc::new(services));
         self.definitions.invalidate_all();
         Ok(count)
+    }
+
+    /// What a connector's authorisation takes.
+    pub fn side(&self, service: &ServiceId) -> Option<Side> {
+        let services = self.services();
+        let service = services.get(service)?;
+        Some(Side { provider: service.oauth.clone(), required: service.required_settings.clone() })
     }
 
     /// All connectors.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{COOKIE, AUTHORIZATION, HOST};
 use http::{HeaderMap, Uri};
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -50,6 +50,14 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
         Ok(id) if (8..=128).contains(&id.len()) && id.as_bytes().iter().all(fit) => id.to_owned(),
         _ => Uuid::now_v7().to_string(),
     }
+}
+
+/// The gateway's own cookies: names and values, a bounded number of them.
+pub(super) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let own = pairs.filter(|(name, _)| name.starts_with("crosswalk_"));
+    own.take(100).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Reads the headers of a call to an operation that needs these; an idempotency key only of one that writes.

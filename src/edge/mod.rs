@@ -317,7 +317,9 @@ impl<H: Handler> Server<H> {
             remote: origin.remote,
             public_base: origin.base.clone(),
             trail: Trail::default(),
+            cookies: Vec::new(),
         };
+        let mut html = false;
         let mut key = None;
         if needs.key {
             let headers = context::read(&received.headers, needs, false)?;
@@ -328,9 +330,19 @@ impl<H: Handler> Server<H> {
             if rules.path.starts_with("/vault/") {
                 visitor.trail = line.keep(self.handler.recorder(), "vault", &origin);
             }
+        } else {
+            visitor.cookies = context::cookies(&received.headers);
+            let accept = received.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+            html = web::wants_html(accept);
         }
         let place = self.place()?;
-        let answer = self.handler.portal(visitor, key, PortalArriving { asked, received }).await?;
+        let answer = match self.handler.portal(visitor, key, PortalArriving { asked, received }).await {
+            Err(error) if html => {
+                line.failed(&error);
+                return Ok(Reply::refused(&error, &line.request_id));
+            }
+            answer => answer?,
+        };
         if let Some(service) = &answer.service {
             line.service = Some(service.clone());
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
@@ -18,6 +19,7 @@ use crate::model::trail::cut;
 use crate::model::{
     Answer, AppId, Body, ConsumerId, End, LoggedCall, Operation, OperationId, ServiceId, Trail,
 };
+use crate::web;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -96,6 +98,21 @@ impl Reply {
             let value = HeaderValue::from_str(&value).ok();
             reply.headers.extend(HeaderName::from_bytes(name.as_bytes()).ok().zip(value));
         }
+        reply.downstream = error.downstream_time();
+        reply
+    }
+
+    /// An error for a browser: to the page that is to be told of it, or else a page that tells.
+    pub(super) fn refused(error: &Error, request_id: &str) -> Reply {
+        let back = error.goes_back().and_then(|back| HeaderValue::from_str(back).ok());
+        let mut reply = Reply::html(web::refusal_page(error, request_id));
+        reply.status = error.http_status();
+        if let Some(back) = back {
+            reply = Reply::new(StatusCode::FOUND, None, Bytes::new());
+            reply.headers.push((LOCATION, back));
+        }
+        // The address of the page may hold what is nobody else's business.
+        reply.headers.push((REFERRER_POLICY, HeaderValue::from_static("no-referrer")));
         reply.downstream = error.downstream_time();
         reply
     }

@@ -32,6 +32,7 @@ struct Inner {
     source: Option<String>,
     downstream: Duration,
     service: Option<ServiceId>,
+    back: Option<String>,
 }
 
 /// One entry of `downstream_errors`: what the CRM itself said.
@@ -65,6 +66,7 @@ impl Error {
             source: None,
             downstream: Duration::ZERO,
             service: None,
+            back: None,
         }))
     }
 
@@ -186,6 +188,17 @@ impl Error {
     /// When to try again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after_ms.map(Duration::from_millis)
+    }
+
+    /// With the page that a browser is sent to instead of being shown the error; it is told of the error in its query.
+    pub fn back(mut self, to: impl Into<String>) -> Error {
+        self.0.back = Some(to.into());
+        self
+    }
+
+    /// Where a browser is sent.
+    pub fn goes_back(&self) -> Option<&str> {
+        self.0.back.as_deref()
     }
 
     /// Headers that belong on the reply, `Retry-After` (whole seconds, rounded up) included.

@@ -108,6 +108,8 @@ pub struct Visitor {
     pub public_base: String,
     /// What the call leaves behind for the request log.
     pub trail: Trail,
+    /// The gateway's own cookies, by name; only operations that are open to all read some.
+    pub cookies: Vec<(String, String)>,
 }
 
 /// One call of the Vault or Connector API, checked against the contract.

@@ -2,7 +2,7 @@
 //! sockets, SQL, records of a CRM.
 //!
 //! [`answer`] finds the operation's handler: one `match`. Handlers live in one file per noun and
-//! read top to bottom: [`consumers`] · [`logs`] · [`reply`] the envelope and pages.
+//! read top to bottom: [`consumers`] · [`logs`] · [`mod@oauth`] · [`reply`] the envelope and pages.
 //!
 //! # Adding an operation
 //!
@@ -16,6 +16,7 @@
 
 pub mod consumers;
 pub mod logs;
+pub mod oauth;
 pub mod reply;
 
 use crate::app::App;
@@ -69,6 +70,12 @@ async fn serve(desk: &Desk<'_>) -> Result<Answer> {
     match desk.call.operation {
         Op::LogsAll => logs::list(desk).await,
         Op::LogsOne => logs::one(desk).await,
+        Op::ConnectionsAuthorize => oauth::authorize(desk).await,
+        Op::ConnectionsCallback => oauth::call_back(desk).await,
+        Op::ConnectionsRevoke => oauth::revoke(desk).await,
+        Op::ConnectionsToken => oauth::token(desk).await,
+        Op::ConnectionsConfirm => oauth::confirm(desk).await,
+        Op::CreateCallbackState => oauth::callback_state(desk).await,
         Op::ConsumersAll => consumers::list(desk).await,
         unserved => Err(Error::new(
             Kind::ConnectorOperationMappingNotFoundError,

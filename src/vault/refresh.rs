@@ -72,6 +72,14 @@ impl Expiry<ConnectionId, Failure> for Backoff {
 }
 
 impl Flights {
+    /// Work that is finished before the store is closed, whoever waits for it.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.under_way.spawn(work)
+    }
+
     pub(super) fn new(settings: &Settings) -> Flights {
         let entries = settings.entries;
         Flights {
@@ -202,7 +210,7 @@ impl Vault {
         let (vault, old, provider) = (self.clone(), old.clone(), provider.clone());
         // The whole flight is a task of its own: were it a caller's, it would end with that caller, and the next one
         // would send a refresh token that may have been used up.
-        let flight = flights.under_way.spawn(async move {
+        let flight = flights.spawn(async move {
             let flights = &vault.0.flights;
             flights.done.try_get_with(slot, vault.fly(&old, &provider)).await
         });

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::error::{CATALOGUE, Fault, Row};
+use crate::error::{CATALOGUE, Error, Fault, Row};
 
 fn row(name: &str) -> Option<&'static Row> {
     CATALOGUE.iter().find(|row| row.name == name)
@@ -45,6 +45,34 @@ pub fn error_page(name: &str) -> Option<String> {
          <body><h1>{name}</h1><p>{when}</p><dl><dt>Status</dt><dd>{status}</dd>\
          <dt>Whose fault</dt><dd>{whose}</dd><dt>The same call</dt><dd>{again}</dd></dl></body></html>\n"
     ))
+}
+
+/// An error as a page for the person in front of a browser.
+pub fn refusal_page(error: &Error, request_id: &str) -> String {
+    let (says, name, id) = (escaped(&error.to_string()), error.kind().name(), escaped(request_id));
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not connected</title>\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}\
+         small{{opacity:.7}}</style></head><body><main><h1>Not connected</h1><p>{says}</p>\
+         <p>Go back to the application that you came from and try again.</p>\
+         <p><small>{name}, request {id}</small></p></main></body></html>\n"
+    )
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            letter => out.push(letter),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

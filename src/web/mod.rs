@@ -2,7 +2,7 @@
 
 mod errors;
 
-pub use errors::{error_json, error_page};
+pub use errors::{error_json, error_page, refusal_page};
 
 /// Whether a caller would rather have HTML than JSON: `text/html` is named in `Accept`.
 pub fn wants_html(accept: Option<&str>) -> bool {

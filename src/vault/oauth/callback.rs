@@ -1,6 +1,7 @@
 //! The second half of an authorisation: from the CRM's callback to stored tokens and the application's own page.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::error::{self, Error, Kind};
 use crate::model::{AppId, Connection, ConnectionState, ConsumerId, Credentials, Secret, ServiceId};
 use crate::storage::{Integration, NewConnection, NewState, TakenState, now_ms};
 use crate::vault::Vault;
-use crate::vault::token::{self, Grant, OAuthClient, Offer, Refusal};
+use crate::vault::token::{self, Grant, OAuthClient, Offer, Refusal, TokenEndpoint};
 
 /// A CRM's callback, as the browser brings it.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Finished {
     pub location: Url,
     /// The cookie that is of no more use.
     pub cookie: String,
+    /// The CRM that is connected now.
+    pub service: ServiceId,
 }
 
 /// What a confirmation waits with.
@@ -91,7 +94,7 @@ impl Vault {
             .finish(callback, &taken, &knows, &redirect_uri, sides)
             .await
             .map_err(|error| Refused::back(error, &redirect_uri, &taken.service))?;
-        Ok(Finished { location, cookie: cookie_name(&id) })
+        Ok(Finished { location, cookie: cookie_name(&id), service: taken.service })
     }
 
     async fn finish(
@@ -111,24 +114,24 @@ impl Vault {
         })?;
         let (side, integration) = self.side(&taken.app, &taken.service, sides).await?;
         let connection = existing(&self.0.store, &taken.app, &taken.consumer, &taken.service).await?;
-        let asked_s = now_ms() / 1000;
-        let (grant, captured) = self
-            .exchange_code(&Secret::new(code), callback, knows, &side, &integration, connection.as_ref())
-            .await?;
-        let lasts = grant.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
-        let credentials = Credentials::OAuth {
-            access_token: grant.access_token,
-            refresh_token: grant.refresh_token,
-            expires_at: lasts.map(|seconds| asked_s.saturating_add(seconds)),
-            scope: grant.scope.unwrap_or_default(),
+        let exchange = Exchange {
+            whose: (taken.app.clone(), taken.consumer.clone(), taken.service.clone()),
+            code: Secret::new(code),
+            verifier: knows.verifier.as_ref().map(|verifier| Secret::new(verifier.as_ref())),
+            callback: knows.callback.clone(),
+            query: callback.query.to_vec(),
+            confirmed: knows.nonce.is_none(),
+            side,
+            integration,
+            connection,
         };
-        let whose = (&taken.app, &taken.consumer, &taken.service);
-        let location = redirect::with(redirect_uri, &[("service_id", taken.service.as_str())]);
-        let Some(nonce) = &knows.nonce else {
-            self.authorised(whose, connection, &credentials, &captured, &side).await?;
-            return Ok(location);
+        // A task of its own: a browser that goes away must not leave tokens that nobody knows.
+        let vault = self.clone();
+        let exchanged = self.0.flights.spawn(async move { exchange.run(&vault).await });
+        let token = exchanged.await.map_err(|error| Error::internal(format!("code exchange: {error}")))??;
+        let (Some(token), Some(nonce)) = (token, &knows.nonce) else {
+            return Ok(redirect::with(redirect_uri, &[("service_id", taken.service.as_str())]));
         };
-        let token = self.pend(whose, credentials, captured).await?;
         let mut location = redirect_uri.clone();
         let fragment = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("nonce", nonce)
@@ -137,39 +140,6 @@ impl Vault {
             .finish();
         location.set_fragment(Some(&fragment));
         Ok(location)
-    }
-
-    async fn exchange_code(
-        &self,
-        code: &Secret,
-        callback: &Callback<'_>,
-        knows: &Knows<'_>,
-        side: &Side,
-        integration: &Integration,
-        connection: Option<&Connection>,
-    ) -> error::Result<(Grant, Known)> {
-        let service = &integration.service;
-        let provider = browser_side(side, service)?;
-        let id = client_id(integration)?;
-        let mut captured = provider.captured(callback.query);
-        let mut known = connection.map(known_of).unwrap_or_default();
-        known.extend(captured.clone());
-        let endpoint = provider.token_endpoint(&known).map_err(|error| {
-            let says = format!("`{service}` called back with an address that is not its own.");
-            if captured.is_empty() { error } else { Error::new(Kind::OAuthCodeExchangeError, says) }
-        })?;
-        let verifier = knows.verifier.as_ref().map(|verifier| Secret::new(verifier.as_ref()));
-        let offer = Offer::Code { code, redirect_uri: &knows.callback, verifier: verifier.as_ref() };
-        let client = OAuthClient { id, secret: integration.client_secret.as_ref() };
-        let exchange = token::exchange(&self.0.http, &endpoint, client, offer);
-        let grant =
-            tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
-                let says = "the token endpoint did not answer in time".to_owned();
-                Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
-            });
-        let grant = grant.map_err(|refusal| not_exchanged(service, refusal))?;
-        captured.extend(grant.captured.clone());
-        Ok((grant, captured))
     }
 
     /// Stores what an authorisation brought; makes the connection where there is none.
@@ -257,6 +227,71 @@ impl Vault {
         };
         let connection = existing(&self.0.store, app, consumer, service).await?;
         self.authorised((app, consumer, service), connection, &credentials, &pending.captured, &side).await
+    }
+}
+
+/// An exchange of a code for tokens, with all that it takes.
+struct Exchange {
+    whose: (AppId, ConsumerId, ServiceId),
+    code: Secret,
+    verifier: Option<Secret>,
+    callback: String,
+    query: Vec<(String, String)>,
+    confirmed: bool,
+    side: Side,
+    integration: Arc<Integration>,
+    connection: Option<Connection>,
+}
+
+impl Exchange {
+    /// Exchanges the code and stores what it brings; the confirm token, where the application must confirm first.
+    async fn run(self, vault: &Vault) -> error::Result<Option<String>> {
+        let service = &self.integration.service;
+        let provider = browser_side(&self.side, service)?;
+        let id = client_id(&self.integration)?;
+        let mut captured = provider.captured(&self.query);
+        let mut known = self.connection.as_ref().map(known_of).unwrap_or_default();
+        known.extend(captured.clone());
+        let endpoint = provider.token_endpoint(&known).map_err(|error| {
+            let says = format!("`{service}` called back with an address that is not its own.");
+            if captured.is_empty() { error } else { Error::new(Kind::OAuthCodeExchangeError, says) }
+        })?;
+        let verifier = self.verifier.as_ref();
+        let offer = Offer::Code { code: &self.code, redirect_uri: &self.callback, verifier };
+        let client = OAuthClient { id, secret: self.integration.client_secret.as_ref() };
+        let asked_s = now_ms() / 1000;
+        let grant = vault.exchange(&endpoint, client, offer).await;
+        let grant = grant.map_err(|refusal| not_exchanged(service, refusal))?;
+        captured.extend(grant.captured);
+        let lasts = grant.expires_in.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        let credentials = Credentials::OAuth {
+            access_token: grant.access_token,
+            refresh_token: grant.refresh_token,
+            expires_at: lasts.map(|seconds| asked_s.saturating_add(seconds)),
+            scope: grant.scope.unwrap_or_default(),
+        };
+        let whose = (&self.whose.0, &self.whose.1, &self.whose.2);
+        if !self.confirmed {
+            return vault.pend(whose, credentials, captured).await.map(Some);
+        }
+        vault.authorised(whose, self.connection, &credentials, &captured, &self.side).await?;
+        Ok(None)
+    }
+}
+
+impl Vault {
+    /// One exchange, as long as a token endpoint may take.
+    pub(super) async fn exchange(
+        &self,
+        endpoint: &TokenEndpoint,
+        client: OAuthClient<'_>,
+        offer: Offer<'_>,
+    ) -> Result<Grant, Refusal> {
+        let exchange = token::exchange(&self.0.http, endpoint, client, offer);
+        tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
+            let says = "the token endpoint did not answer in time".to_owned();
+            Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
+        })
     }
 }
 

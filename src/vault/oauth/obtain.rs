@@ -8,10 +8,10 @@ use super::callback::not_exchanged;
 use super::{Sides, known_of};
 use crate::connector::manifest::GrantKind;
 use crate::error::{self, Error, Kind};
-use crate::model::{AppId, ConsumerId, ServiceId};
+use crate::model::{AppId, ConsumerId, Credentials, ServiceId};
 use crate::storage::now_ms;
 use crate::vault::oauth::renewal::Renewal;
-use crate::vault::token::{self, OAuthClient, Refusal};
+use crate::vault::token::{OAuthClient, Refusal};
 use crate::vault::{Resolved, Vault};
 
 impl Vault {
@@ -54,12 +54,7 @@ impl Vault {
         let scope = provider.joined(provider.scopes(&integration.scopes));
         let client = OAuthClient { id, secret: integration.client_secret.as_ref() };
         let asked_s = now_ms() / 1000;
-        let exchange = token::exchange(&self.0.http, &endpoint, client, how.offer(&scope));
-        let grant =
-            tokio::time::timeout(self.0.settings.refresh_timeout, exchange).await.unwrap_or_else(|_| {
-                let says = "the token endpoint did not answer in time".to_owned();
-                Err(Refusal::Transient { says, retry_after_ms: None, unanswered: true })
-            });
+        let grant = self.exchange(&endpoint, client, how.offer(&scope)).await;
         let grant = grant.map_err(|refusal| match refusal {
             Refusal::Final { says, .. } => {
                 Error::new(Kind::ConnectorCredentialsError, format!("`{service}` gave no token: {says}."))
@@ -67,7 +62,7 @@ impl Vault {
             refusal => not_exchanged(service, refusal),
         })?;
         let captured = grant.captured.clone();
-        let before = crate::model::Credentials::Static { values: BTreeMap::new() };
+        let before = Credentials::Static { values: BTreeMap::new() };
         let credentials = how.credentials(grant, asked_s, &before);
         self.authorised((app, consumer, service), Some(connection), &credentials, &captured, &side).await
     }

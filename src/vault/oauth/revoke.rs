@@ -86,28 +86,39 @@ impl Vault {
         let url = provider.revoke_url(&known_of(connection)).map_err(|error| error.to_string())?;
         let (Some(url), Some(id)) = (url, integration.client_id.as_deref()) else { return Ok(()) };
         let secret = integration.client_secret.as_ref().map_or("", Secret::expose);
-        let mut form = Serializer::new(String::new());
-        form.append_pair("token", token.expose()).append_pair("token_type_hint", hint);
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(url.as_str())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json");
-        match provider.client_auth() {
-            ClientAuth::Basic => {
-                let part = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", part(id), part(secret))));
-                let mut basic = HeaderValue::try_from(basic).map_err(|error| error.to_string())?;
-                basic.set_sensitive(true);
-                request = request.header(header::AUTHORIZATION, basic);
-            }
-            ClientAuth::Body => {
-                form.append_pair("client_id", id).append_pair("client_secret", secret);
-            }
-        }
-        let request = request.body(form.finish().into_bytes()).map_err(|error| error.to_string())?;
+        let request = revocation(&url, provider.client_auth(), (id, secret), token, hint)?;
         let sent = tokio::time::timeout(self.0.settings.refresh_timeout, (self.0.http)(request)).await;
         let reply = sent.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.says)?;
         if reply.status().is_success() { Ok(()) } else { Err(format!("the CRM answered {}", reply.status())) }
     }
+}
+
+/// The request of RFC 7009.
+fn revocation(
+    url: &Url,
+    client_auth: ClientAuth,
+    (id, secret): (&str, &str),
+    token: &Secret,
+    hint: &str,
+) -> Result<Request<Vec<u8>>, String> {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("token", token.expose()).append_pair("token_type_hint", hint);
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(url.as_str())
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::ACCEPT, "application/json");
+    match client_auth {
+        ClientAuth::Basic => {
+            let part = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+            let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", part(id), part(secret))));
+            let mut basic = HeaderValue::try_from(basic).map_err(|error| error.to_string())?;
+            basic.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, basic);
+        }
+        ClientAuth::Body => {
+            form.append_pair("client_id", id).append_pair("client_secret", secret);
+        }
+    }
+    request.body(form.finish().into_bytes()).map_err(|error| error.to_string())
 }
