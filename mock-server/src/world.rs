@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::now_ms;
 use crate::faults::Faults;
 use crate::journal::Journal;
-use crate::oauth::{Grants, Standing};
+use crate::oauth::{Grants, Standing, Turn};
 use crate::vendor::Vendor;
 use crate::{Options, concord, hubspot, pipedrive, tldcrm};
 
@@ -31,6 +31,16 @@ pub struct AccountSettings {
     pub search_limit: Option<RateLimit>,
     /// Whether a refresh replaces the refresh token and kills the old one at once.
     pub rotate_refresh_tokens: bool,
+    /// For how long a replaced refresh token is still taken, milliseconds.
+    pub refresh_grace_ms: i64,
+    /// Whether token replies leave out how long the access token lasts (Salesforce).
+    pub omit_expires_in: bool,
+    /// Whether a refresh's reply leaves out the refresh token that stays (Zoho, Salesforce).
+    pub omit_refresh_token: bool,
+    /// Whether refusals of the token endpoint come with status 200 (Zoho).
+    pub refuse_with_200: bool,
+    /// What the authorize page adds to the callback, as Zoho's `location` and `accounts-server`.
+    pub callback_params: Vec<(String, String)>,
     /// Announced and real lifetime of access tokens, seconds; the vendor's own when absent.
     pub token_lifetime_s: Option<i64>,
     /// How long a new record stays invisible to search, milliseconds (HubSpot).
@@ -155,6 +165,14 @@ impl World {
         let own = self.settings(vendor, account).token_lifetime_s;
         let lifetime_s = own.or(self.options.token_lifetime_s).unwrap_or(vendor.token_lifetime_s());
         (lifetime_s, now_ms() + lifetime_s * 1000)
+    }
+
+    /// How a refresh of an account's tokens goes now.
+    pub fn turn(&self, vendor: Vendor, account: &str) -> Turn {
+        let settings = self.settings(vendor, account);
+        let (lifetime_s, expires_ms) = self.token_expiry(vendor, account);
+        let (rotate, grace_ms) = (settings.rotate_refresh_tokens, settings.refresh_grace_ms);
+        Turn { rotate, grace_ms, lifetime_s, expires_ms, now_ms: now_ms() }
     }
 
     /// What a token is worth.

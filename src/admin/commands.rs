@@ -13,6 +13,7 @@ use crate::model::{AppId, ConsumerId, Credentials, ServiceId};
 use crate::storage::connections::state_name;
 use crate::storage::{ApiKey, Consumer, NewIntegration, NewKey, Store, StoredConnection, now_ms};
 use crate::vault::Connectors;
+use crate::vault::oauth::redirect;
 
 /// Administration of what the database holds.
 #[derive(Debug, Subcommand)]
@@ -93,6 +94,25 @@ pub enum Apps {
         #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(i64).range(0..))]
         calls_per_month: Option<i64>,
     },
+    /// Let browsers be sent to that address after an authorisation; it is compared letter by letter.
+    AllowRedirect {
+        /// The application.
+        id: String,
+        /// The address: https, or http on a loopback address, whose port may be `*` for any.
+        uri: String,
+    },
+    /// No longer let browsers be sent there.
+    DisallowRedirect {
+        /// The application.
+        id: String,
+        /// The address.
+        uri: String,
+    },
+    /// List where browsers may be sent; the first one is the default.
+    Redirects {
+        /// The application.
+        id: String,
+    },
 }
 
 /// What can be done with API keys.
@@ -127,6 +147,13 @@ pub enum Keys {
         /// The application.
         #[arg(long)]
         app: String,
+    },
+    /// Rotate the master key that seals credentials: make a new one and wrap every data key with it, while gateways serve.
+    /// Broken off, it goes on when run again.
+    Rotate {
+        /// Instead, take the old master keys out of the key file: nothing is wrapped with them any more.
+        #[arg(long)]
+        drop_old: bool,
     },
     /// Revoke a key for good. A running gateway refuses it within seconds.
     Revoke {
@@ -279,6 +306,18 @@ async fn apps(verb: Apps, store: &Store) -> Result<Table, Error> {
             let all = store.applications().await?;
             all.into_iter().filter(|app| app.id == id).collect()
         }
+        Apps::AllowRedirect { id, uri } => {
+            redirect::check(&uri).map_err(Error::Input)?;
+            let app = known(store, &id).await?;
+            store.add_redirect_uri(&app, &uri).await?;
+            return redirects(store, &app).await;
+        }
+        Apps::DisallowRedirect { id, uri } => {
+            let app = known(store, &id).await?;
+            store.remove_redirect_uri(&app, &uri).await?;
+            return redirects(store, &app).await;
+        }
+        Apps::Redirects { id } => return redirects(store, &known(store, &id).await?).await,
     };
     let table = Table::new(&["id", "name", "created_at", "calls_per_month"]);
     Ok(shown.iter().fold(table, |table, app| {
@@ -289,6 +328,11 @@ async fn apps(verb: Apps, store: &Store) -> Result<Table, Error> {
             json!(app.calls_per_month),
         ])
     }))
+}
+
+async fn redirects(store: &Store, app: &AppId) -> Result<Table, Error> {
+    let uris = store.redirect_uris(app).await?;
+    Ok(uris.iter().fold(Table::new(&["redirect_uri"]), |table, uri| table.row(vec![json!(uri)])))
 }
 
 async fn keys(verb: Keys, store: &Store, stdin: &mut (dyn Read + Send)) -> Result<Table, Error> {
@@ -306,6 +350,15 @@ async fn keys(verb: Keys, store: &Store, stdin: &mut (dyn Read + Send)) -> Resul
             let shown = if imported { "(imported)" } else { shown.expose() };
             let table = Table::new(&["id", "label", "expires_at", "key"]);
             Ok(table.row(vec![json!(key.id), json!(key.label), time(key.expires_ms), json!(shown)]))
+        }
+        Keys::Rotate { drop_old } => {
+            let done = if drop_old {
+                store.drop_old_master_keys().await?
+            } else {
+                store.rotate_master_key().await?
+            };
+            let table = Table::new(&["master_key", "rewrapped", "old_keys"]);
+            Ok(table.row(vec![json!(done.key), json!(done.rewrapped), json!(done.old_keys)]))
         }
         Keys::List { app } => Ok(key_table(&store.keys(&known(store, &app).await?).await?)),
         Keys::Revoke { app, id } => Ok(key_table(&[store.revoke_key(&AppId::new(app), &id).await?])),

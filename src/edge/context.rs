@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{COOKIE, AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, Uri};
 use ipnet::IpNet;
 use serde_json::{Value, json};

@@ -18,7 +18,7 @@ pub struct Application {
     pub calls_per_month: Option<i64>,
 }
 
-fn place(app: &str) -> Place<'_> {
+pub(super) fn place(app: &str) -> Place<'_> {
     Place { purpose: "application key", app, owner: "" }
 }
 
@@ -26,7 +26,7 @@ impl Store {
     /// Creates an application. Errors: the id is taken.
     pub async fn create_application(&self, id: &AppId, name: &str) -> Result<Application, Error> {
         usable_id("application", id.as_str())?;
-        let data_key = self.new_data_key(&place(id.as_str()))?;
+        let data_key = self.new_data_key(&place(id.as_str())).await?;
         let created_ms = now_ms();
         let mut tx = self.db().write().await?;
         let done = sqlx::query(

@@ -33,7 +33,7 @@ pub struct ConsumersFilter<'a> {
     pub search: Option<&'a str>,
 }
 
-fn place<'a>(app: &'a str, consumer: &'a str) -> Place<'a> {
+pub(super) fn place<'a>(app: &'a str, consumer: &'a str) -> Place<'a> {
     Place { purpose: "consumer key", app, owner: consumer }
 }
 
@@ -44,7 +44,7 @@ impl Store {
         if !self.has_application(app).await? {
             return Err(Error::Missing("application", app.to_string()));
         }
-        let data_key = self.new_data_key(&place(app.as_str(), id.as_str()))?;
+        let data_key = self.new_data_key(&place(app.as_str(), id.as_str())).await?;
         let created_ms = now_ms();
         let _changes = self.changes(Topic::Consumer(app.as_str(), id.as_str()));
         let mut tx = self.db().write().await?;

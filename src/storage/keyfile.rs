@@ -3,42 +3,50 @@
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::keyring::Keyring;
 use super::sealed::Key;
 
-/// The variable that holds the master key: 32 bytes in base64.
+/// The variable that holds the master key: 32 bytes in base64; several, separated by commas, while one takes over from
+/// another: the first seals.
 pub const VARIABLE: &str = "CROSSWALK_MASTER_KEY";
 
-/// The master key: from the variable's value where there is one, else from the file, which is made where missing.
-pub fn master_key(variable: Option<&str>, file: &Path) -> Result<Key, Error> {
+/// The master keys: from the variable's value where there is one, else from the file, which is made where missing.
+pub fn master_key(variable: Option<&str>, file: &Path) -> Result<Keyring, Error> {
     match variable.filter(|value| !value.trim().is_empty()) {
-        Some(value) => Key::from_base64(value).ok_or_else(|| {
-            Error::MasterKey(format!(
-                "{VARIABLE} must be 32 bytes in base64; `head -c 32 /dev/urandom | base64` makes one"
-            ))
-        }),
+        Some(value) => {
+            let keys = value.split(',').map(Key::from_base64).collect::<Option<Vec<Key>>>();
+            let keys = keys.ok_or_else(|| {
+                Error::MasterKey(format!(
+                    "{VARIABLE} must be 32 bytes in base64; `head -c 32 /dev/urandom | base64` makes one"
+                ))
+            })?;
+            Keyring::new(keys, None)
+        }
         None => load_or_create(file),
     }
 }
 
-/// The key in the file; a missing file is made with a random key and mode 0600.
-/// Errors: a file that others than its owner may read, or that holds no key.
-pub fn load_or_create(file: &Path) -> Result<Key, Error> {
-    match load(file)? {
-        Some(key) => Ok(key),
-        None => create(file),
-    }
+/// The keys in the file, one a line; a missing file is made with a random key and mode 0600.
+/// Errors: a file that others than its owner may read, or that holds something else than keys.
+pub fn load_or_create(file: &Path) -> Result<Keyring, Error> {
+    let keys = match load(file)? {
+        Some(keys) => keys,
+        None => create(file)?,
+    };
+    Keyring::new(keys, Some(file))
 }
 
 fn fault(file: &Path, says: impl std::fmt::Display) -> Error {
     Error::MasterKey(format!("master key file {}: {says}", file.display()))
 }
 
-fn load(file: &Path) -> Result<Option<Key>, Error> {
+/// The keys in the file; none where there is no file.
+pub(super) fn load(file: &Path) -> Result<Option<Vec<Key>>, Error> {
     let found = match fs::metadata(file) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -55,22 +63,22 @@ fn load(file: &Path) -> Result<Option<Key>, Error> {
         ));
     }
     let text = Zeroizing::new(fs::read_to_string(file).map_err(|error| fault(file, error))?);
-    Key::from_base64(&text).map(Some).ok_or_else(|| fault(file, "does not hold 32 bytes in base64"))
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let keys = lines.map(Key::from_base64).collect::<Option<Vec<Key>>>().filter(|keys| !keys.is_empty());
+    keys.map(Some).ok_or_else(|| fault(file, "does not hold 32 bytes in base64 on each line"))
 }
 
 /// Written beside its place and linked there whole: of two first starts one wins, and no one reads half a key.
-fn create(file: &Path) -> Result<Key, Error> {
-    let key = Key::random()?;
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", uuid::Uuid::now_v7()));
-    let beside = file.with_file_name(name);
-    let written = write_new(&beside, &key).and_then(|()| fs::hard_link(&beside, file));
+fn create(file: &Path) -> Result<Vec<Key>, Error> {
+    let keys = vec![Key::random()?];
+    let beside = beside(file);
+    let written = write_new(&beside, &keys).and_then(|()| fs::hard_link(&beside, file));
     let removed = fs::remove_file(&beside);
     match written {
         Ok(()) => {
             removed.map_err(|error| fault(&beside, error))?;
             tracing::info!(file = %file.display(), "made a new master key: keep a copy, without it nothing sealed can be read");
-            Ok(key)
+            Ok(keys)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             load(file)?.ok_or_else(|| fault(file, "went away while it was read"))
@@ -79,10 +87,28 @@ fn create(file: &Path) -> Result<Key, Error> {
     }
 }
 
-fn write_new(path: &Path, key: &Key) -> std::io::Result<()> {
+/// Puts other keys into the file, all or none of them: who reads it meanwhile reads the old ones or the new ones.
+pub(super) fn replace(file: &Path, keys: &[Key]) -> Result<(), Error> {
+    let beside = beside(file);
+    let done = write_new(&beside, keys).and_then(|()| fs::rename(&beside, file));
+    done.map_err(|error| fault(file, error))?;
+    // The new name must outlive a power cut: what is wrapped with a key that is nowhere is lost.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| fault(file, error))
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", uuid::Uuid::now_v7()));
+    file.with_file_name(name)
+}
+
+fn write_new(path: &Path, keys: &[Key]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(key.to_base64().as_bytes())?;
-    file.write_all(b"\n")?;
+    for key in keys {
+        file.write_all(key.to_base64().as_bytes())?;
+        file.write_all(b"\n")?;
+    }
     file.sync_all()
 }
 
@@ -96,9 +122,9 @@ mod tests {
     fn the_first_start_makes_it_the_second_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("master.key");
-        let first = load_or_create(&file).unwrap();
+        let first = load_or_create(&file).unwrap().current().unwrap();
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(load_or_create(&file).unwrap().bytes(), first.bytes());
+        assert_eq!(load_or_create(&file).unwrap().current().unwrap().bytes(), first.bytes());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 
@@ -107,8 +133,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("master.key");
         let keys: Vec<[u8; 32]> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| *load_or_create(&file).unwrap().bytes())).collect();
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| *load_or_create(&file).unwrap().current().unwrap().bytes()))
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| key == &keys[0]));
@@ -131,7 +158,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("master.key");
         let key = Key::random().unwrap();
-        assert_eq!(master_key(Some(&key.to_base64()), &file).unwrap().bytes(), key.bytes());
+        assert_eq!(
+            master_key(Some(&key.to_base64()), &file).unwrap().current().unwrap().bytes(),
+            key.bytes()
+        );
         assert!(!file.exists());
         let says = master_key(Some("short"), &file).unwrap_err().to_string();
         assert!(says.contains(VARIABLE) && !says.contains("short"), "{says}");

@@ -1,7 +1,8 @@
 //! Storage. In: nouns and secrets to keep. Out: the same, opened. Never: sockets, HTTP, what a connection may do.
 //!
 //! The only place that names the database and the only one that holds the master key. [`keyfile`] where that key comes
-//! from · [`sealed`] encryption and key derivation · [`sqlite`] the embedded database · then one file per noun:
+//! from · [`keyring`] several of them, and rotation · [`sealed`] encryption and key derivation · [`sqlite`] the
+//! embedded database · then one file per noun:
 //! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`],
 //! [`calls`], [`idempotency`].
 //!
@@ -17,6 +18,7 @@ mod credentials;
 pub mod idempotency;
 pub mod integrations;
 pub mod keyfile;
+pub mod keyring;
 pub mod keys;
 pub mod refreshes;
 pub mod request_log;
@@ -38,6 +40,7 @@ pub use connections::{NewConnection, StoredConnection, StoredCredentials};
 pub use consumers::{Consumer, ConsumersFilter};
 pub use idempotency::{Claimed, NewClaim, Slot};
 pub use integrations::{Integration, NewIntegration};
+pub use keyring::{Keyring, Rotated};
 pub use keys::{ApiKey, Candidate, NewKey};
 pub use refreshes::Lease;
 pub use request_log::LogFilter;
@@ -98,7 +101,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     backend: Backend,
-    master: Key,
+    master: Keyring,
     root: Key,
     key_hash: hmac::Key,
     epochs: Vec<AtomicU64>,
@@ -126,7 +129,8 @@ const EPOCHS: usize = 4096;
 impl Store {
     /// Opens the database, bringing its layout up to date.
     /// Errors: a database made with another master key; one made by a newer version.
-    pub async fn open(location: Location<'_>, master: Key) -> Result<Store, Error> {
+    pub async fn open(location: Location<'_>, master: impl Into<Keyring>) -> Result<Store, Error> {
+        let master = master.into();
         let db = Sqlite::open(location).await?;
         let root = root_key(&db, &master).await?;
         let key_hash = root.derive("api-key")?.hmac();
@@ -176,8 +180,8 @@ impl Store {
     }
 
     /// A new data key, and the same wrapped for storage.
-    fn new_data_key(&self, place: &Place<'_>) -> Result<Vec<u8>, Error> {
-        self.0.master.seal(place, Key::random()?.bytes())
+    async fn new_data_key(&self, place: &Place<'_>) -> Result<Vec<u8>, Error> {
+        self.sealing_key().await?.seal(place, Key::random()?.bytes())
     }
 
     fn open_data_key(&self, place: &Place<'_>, wrapped: &[u8]) -> Result<Key, Error> {
@@ -201,10 +205,13 @@ impl Drop for Changes<'_> {
     }
 }
 
+/// Where the root key is sealed for.
+const ROOT: Place<'_> = Place { purpose: "root", app: "", owner: "" };
+
 /// The database's root key, made on the first start; of two first starts one wins.
-async fn root_key(db: &Sqlite, master: &Key) -> Result<Key, Error> {
-    let place = Place { purpose: "root", app: "", owner: "" };
-    let fresh = master.seal(&place, Key::random()?.bytes())?;
+async fn root_key(db: &Sqlite, master: &Keyring) -> Result<Key, Error> {
+    let place = ROOT;
+    let fresh = master.current()?.seal(&place, Key::random()?.bytes())?;
     let mut tx = db.write().await?;
     sqlx::query("INSERT INTO meta (name, value) VALUES ('root', $1) ON CONFLICT DO NOTHING")
         .bind(fresh)

@@ -22,6 +22,11 @@ const HEAD_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// Which key sealed a value.
 pub type KeyId = [u8; KEY_ID_LEN];
 
+/// The key that sealed a value; none where it is no sealed value.
+pub fn key_id(sealed: &[u8]) -> Option<KeyId> {
+    sealed.get(1..=KEY_ID_LEN)?.try_into().ok()
+}
+
 /// A 256-bit key. Its `Debug` is `***`; it is wiped when dropped.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);

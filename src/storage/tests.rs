@@ -329,3 +329,96 @@ async fn every_write_moves_its_epoch() {
     store.set_integration(&of.app, &of.service, NewIntegration::default()).await.unwrap();
     assert!(store.epoch(keys) > at);
 }
+
+#[tokio::test]
+async fn the_master_key_rotates_while_others_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("master.key");
+    let database = folder.path().join("crosswalk.db");
+    let open = async || Store::open(Location::File(&database), keyfile::load_or_create(&file).unwrap()).await;
+    let serving = open().await.unwrap();
+    let stored = filled(&serving).await;
+    for n in 0..250 {
+        serving.create_consumer(&app(), &ConsumerId::new(format!("c-{n}"))).await.unwrap();
+    }
+    let old = fs::read_to_string(&file).unwrap();
+
+    let operator = open().await.unwrap();
+    let done = operator.rotate_master_key().await.unwrap();
+    assert_eq!((done.rewrapped, done.old_keys), (253, 1), "the root, the application, its consumers");
+    // What serves knows only the old key, and reads and writes on.
+    let opened = serving.opened_connection(&stored.connection).await.unwrap().unwrap().1.unwrap();
+    assert_eq!(opened.credentials, oauth("plain-access-1", "plain-refresh-1"));
+    serving.create_consumer(&app(), &ConsumerId::new("late")).await.unwrap();
+    assert_eq!(serving.integrations(&app()).await.unwrap().len(), 1);
+
+    assert_eq!(operator.drop_old_master_keys().await.unwrap().old_keys, 0);
+    let new = fs::read_to_string(&file).unwrap();
+    assert!(new.lines().count() == 1 && new != old);
+    for store in [&serving, &open().await.unwrap()] {
+        let opened = store.opened_connection(&stored.connection).await.unwrap().unwrap().1.unwrap();
+        assert_eq!(opened.credentials, oauth("plain-access-1", "plain-refresh-1"));
+        assert_eq!(
+            store.derived_key("cursor").unwrap().bytes(),
+            operator.derived_key("cursor").unwrap().bytes()
+        );
+    }
+    let old = Key::from_base64(&old).unwrap();
+    let refused = Store::open(Location::File(&database), old).await.unwrap_err().to_string();
+    assert!(refused.contains("another master key"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_rotation_goes_on_where_it_was_broken_off_and_old_keys_stay_until_it_is_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("master.key");
+    let database = folder.path().join("crosswalk.db");
+    let store =
+        Store::open(Location::File(&database), keyfile::load_or_create(&file).unwrap()).await.unwrap();
+    filled(&store).await;
+    // The new key is in the file, nothing is wrapped with it yet.
+    let old = fs::read_to_string(&file).unwrap();
+    let new = Key::random().unwrap();
+    fs::write(&file, format!("{}\n{old}", *new.to_base64())).unwrap();
+    let says = store.drop_old_master_keys().await.unwrap_err().to_string();
+    assert!(says.contains("3 keys are still wrapped"), "{says}");
+    let done = store.rotate_master_key().await.unwrap();
+    assert_eq!((done.rewrapped, done.old_keys), (3, 1), "no third key was made");
+    // From the environment, a key alone cannot be replaced.
+    let alone = Keyring::new(vec![new.clone()], None).unwrap();
+    let alone = Store::open(Location::File(&database), alone).await.unwrap();
+    let says = alone.rotate_master_key().await.unwrap_err().to_string();
+    assert!(says.contains(keyfile::VARIABLE), "{says}");
+    let next = Key::random().unwrap();
+    let both = Keyring::new(vec![next, new], None).unwrap();
+    let both = Store::open(Location::File(&database), both).await.unwrap();
+    assert_eq!(both.rotate_master_key().await.unwrap().rewrapped, 3);
+}
+
+#[tokio::test]
+async fn a_lease_is_one_holders_until_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), &Key::random().unwrap()).await.unwrap();
+    let stored = filled(&store).await;
+    let id = &stored.connection.id;
+    let lease = async |holder: &str, version, now| {
+        store.lease_refresh(id, version, holder, now, now + 10).await.unwrap()
+    };
+    let fresh = Lease::Taken { unanswered_since_ms: None };
+    assert_eq!(lease("a", 1, 100).await, fresh);
+    assert_eq!(lease("b", 1, 105).await, Lease::Held);
+    store.extend_lease(id, "a", 120).await.unwrap();
+    store.extend_lease(id, "b", 500).await.unwrap();
+    assert_eq!(lease("b", 1, 119).await, Lease::Held);
+    // Its holder was killed: what it asked was never answered.
+    assert_eq!(lease("b", 1, 120).await, Lease::Taken { unanswered_since_ms: Some(100) });
+    assert_eq!(lease("a", 2, 121).await, Lease::Moved);
+    store.release_lease(id, "b", true).await.unwrap();
+    assert_eq!(lease("a", 1, 122).await, fresh);
+    store.release_lease(id, "a", false).await.unwrap();
+    assert_eq!(lease("b", 1, 123).await, Lease::Taken { unanswered_since_ms: Some(122) });
+    assert!(
+        store.replace_credentials(&stored.connection, 1, &oauth("x", "y"), &BTreeMap::new()).await.unwrap()
+    );
+    assert_eq!(lease("a", 2, 124).await, fresh, "new tokens have no past");
+}

@@ -14,13 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::harness::{Reply, SERVICES, World, ada, vendor};
 
 /// Rows that nothing can reach yet, and what will.
-const LATER: [(&str, &str); 10] = [
+const LATER: [(&str, &str); 7] = [
     ("RequestLimitError", "plan quotas"),
     ("ConflictError", "idempotency keys"),
     ("TooManyRequestsError", "the gateway's own rate limits"),
-    ("OAuthRedirectUriError", "the hosted authorisation"),
-    ("OAuthInvalidStateError", "the hosted authorisation"),
-    ("OAuthCodeExchangeError", "the hosted authorisation"),
     ("ConnectorResponseMappingNotFoundError", "mappings without a read side"),
     ("ConnectorOperationMappingNotFoundError", "operations that a manifest has and a mapping has not"),
     ("ConnectorWorkflowMappingError", "operations of several mapped steps"),
@@ -118,6 +115,7 @@ async fn every_row_is_provoked_or_known_to_be_out_of_reach() {
     requests(&mut seen).await;
     connections(&mut seen).await;
     vendors(&mut seen).await;
+    authorisations(&mut seen).await;
     limits(&mut seen).await;
     settings(&mut seen).await;
     plain_http(&mut seen).await;
@@ -304,6 +302,37 @@ async fn vendors(seen: &mut Seen) {
     );
     let refused = world.get("/crm/contacts").of("pipedrive").send().await;
     seen.row(refused, "OAuthConnectorError");
+    world.stop().await;
+}
+
+/// What goes wrong while a customer connects.
+async fn authorisations(seen: &mut Seen) {
+    let world = World::start().await;
+    let (app, consumer) = (AppId::new("demo-app"), ConsumerId::new("demo-consumer"));
+    let forged = world.get("/vault/authorize/hubspot/demo-app").query("state", "forged").send().await;
+    seen.row(forged, "OAuthInvalidStateError");
+
+    let link = crate::oauth::link(&world, "hubspot", consumer.as_str());
+    let path = |url: &str| url.strip_prefix(&world.gateway.url).unwrap().to_owned();
+    seen.row(world.get(&path(&link)).send().await, "OAuthRedirectUriError");
+    world.store.add_redirect_uri(&app, crate::oauth::HOME).await.unwrap();
+    let evil = world.get(&path(&link)).query("redirect_uri", "https://evil.example/").send().await;
+    seen.row(evil, "OAuthRedirectUriError");
+
+    let (back, cookie) = crate::oauth::consent(&world, &link, "rows").await;
+    let refused = back.as_str().replace("code=", "code=x");
+    let error = world.get(&path(&refused)).header("cookie", &cookie).send().await;
+    let error = seen.row(error, "OAuthCodeExchangeError");
+    assert_eq!(error["detail"]["code"], "invalid_grant", "{error:#}");
+    let again = world.get(&path(back.as_str())).header("cookie", &cookie).send().await;
+    seen.row(again, "OAuthInvalidStateError");
+
+    let (back, cookie) = crate::oauth::consent(&world, &link, "rows").await;
+    let failing = Kind::Status { status: 503, body: None, retry_after_s: Some(7) };
+    world.mock.fault(Fault::once(failing).on("POST", "/oauth/*"));
+    let failed = world.get(&path(back.as_str())).header("cookie", &cookie).send().await;
+    assert_eq!(failed.headers["retry-after"], "7");
+    seen.row(failed, "OAuthConnectorError");
     world.stop().await;
 }
 

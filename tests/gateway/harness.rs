@@ -208,6 +208,18 @@ impl World {
         read(request.send().await.unwrap()).await
     }
 
+    /// What a browser gets that does not follow: status, headers, text.
+    pub async fn browse(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> (u16, reqwest::header::HeaderMap, String) {
+        let request =
+            headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
+        let reply = request.send().await.unwrap();
+        (reply.status().as_u16(), reply.headers().clone(), reply.text().await.unwrap())
+    }
+
     pub async fn stop(self) {
         self.gateway.stop().await;
         self.mock.stop().await;

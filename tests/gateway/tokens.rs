@@ -296,17 +296,39 @@ async fn no_secret_is_stored_in_the_clear_logged_or_answered() {
         }
     }
 
+    // A customer connects, and is refused once.
+    world.store.add_redirect_uri(&AppId::new("demo-app"), crate::oauth::HOME).await.unwrap();
+    let mut secrets: Vec<String> = Vec::new();
+    for service in SERVICES {
+        let consumer = own(service, "browser");
+        world.store.create_consumer(&AppId::new("demo-app"), &ConsumerId::new(&consumer)).await.unwrap();
+        for spoiled in [true, false] {
+            let link = crate::oauth::link(&world, service, &consumer);
+            let (back, cookie) = crate::oauth::consent(&world, &link, &consumer).await;
+            let url = if spoiled { back.as_str().replace("code=", "code=x") } else { back.to_string() };
+            secrets.extend(back.query_pairs().map(|(_, value)| value.into_owned()));
+            secrets.push(link.split_once("state=").unwrap().1.to_owned());
+            secrets.push(cookie.split_once('=').unwrap().1.to_owned());
+            let (_, headers, text) = world.browse(&url, &[("cookie", &cookie)]).await;
+            answers.push_str(&format!("{headers:?} {text}\n"));
+        }
+        list(&world, service, &consumer).await.ok();
+    }
+
     // What the CRMs were shown is what must not be shown to anybody else.
-    let mut secrets: Vec<String> =
+    secrets.extend(
         ["sk_demo_crosswalk", "demo-hubspot-secret", "demo-pipedrive-secret", "demo-hubspot-refresh"]
-            .map(str::to_owned)
-            .to_vec();
+            .map(str::to_owned),
+    );
     for entry in world.mock.journal(&Filter::default()) {
         let shown = entry.header("authorization").and_then(|value| value.split_once(' '));
         secrets.extend(shown.map(|(_, secret)| secret.to_owned()));
         secrets.extend(entry.header("x-api-token").map(str::to_owned));
         let form = url::form_urlencoded::parse(entry.body.as_bytes());
-        secrets.extend(form.filter(|(name, _)| name == "refresh_token").map(|(_, value)| value.into_owned()));
+        secrets.extend(
+            form.filter(|(name, _)| ["refresh_token", "code", "code_verifier", "token"].contains(&&**name))
+                .map(|(_, value)| value.into_owned()),
+        );
     }
     let folder = world.folder().to_owned();
     let key = std::fs::read_to_string(folder.join("master.key")).unwrap();

@@ -70,8 +70,15 @@ fn authorize(request: &Request, world: &World) -> Outcome {
             .append_pair("error", "access_denied")
             .append_pair("error_description", "The user denied access");
     } else {
-        let code = write(&world.grants).authorize(Vendor::Hubspot, client, redirect_uri, account);
+        let code = write(&world.grants).authorize(
+            Vendor::Hubspot,
+            client,
+            redirect_uri,
+            request.param("code_challenge"),
+            account,
+        );
         back.query_pairs_mut().append_pair("code", &code);
+        back.query_pairs_mut().extend_pairs(&world.settings(Vendor::Hubspot, account).callback_params);
     }
     if let Some(state) = state {
         back.query_pairs_mut().append_pair("state", state);
@@ -106,27 +113,39 @@ fn token(request: &Request, world: &World) -> Outcome {
         }
         Some(_) => {}
     }
+    let asked_for = write(&world.grants)
+        .refresh_account(Vendor::Hubspot, field(&form, "refresh_token"))
+        .unwrap_or_default();
     let granted = match field(&form, "grant_type") {
         "authorization_code" => {
             let (code, redirect_uri) = (field(&form, "code"), field(&form, "redirect_uri"));
-            write(&world.grants).exchange(Vendor::Hubspot, client, code, redirect_uri, |account| {
-                world.token_expiry(Vendor::Hubspot, account)
-            })
+            write(&world.grants).exchange(
+                Vendor::Hubspot,
+                client,
+                code,
+                (redirect_uri, field(&form, "code_verifier")),
+                |account| world.token_expiry(Vendor::Hubspot, account),
+            )
         }
         "refresh_token" => {
             let token = field(&form, "refresh_token");
             let mut grants = write(&world.grants);
             let account = grants.refresh_account(Vendor::Hubspot, token).unwrap_or_default();
-            let rotate = world.settings(Vendor::Hubspot, &account).rotate_refresh_tokens;
-            let (lifetime_s, expires_ms) = world.token_expiry(Vendor::Hubspot, &account);
-            grants.refresh(Vendor::Hubspot, client, token, rotate, lifetime_s, expires_ms)
+            let turn = world.turn(Vendor::Hubspot, &account);
+            grants.refresh(Vendor::Hubspot, client, token, turn)
         }
         _ => {
             return Err(refused("BAD_GRANT_TYPE", "missing or unknown grant type", "unsupported_grant_type"));
         }
     };
+    let refuse = |mut reply: Reply| {
+        if world.settings(Vendor::Hubspot, &asked_for).refuse_with_200 {
+            reply.status = http::StatusCode::OK;
+        }
+        Err(reply)
+    };
     match granted {
-        Ok(tokens) => Ok(Reply::json(200, &wire(&tokens))),
+        Ok(tokens) => Ok(Reply::json(200, &wire(&tokens, field(&form, "grant_type"), world))),
         Err(Refusal::Code) => Err(refused("BAD_AUTH_CODE", "missing or unknown auth code", "invalid_grant")),
         Err(Refusal::RedirectUri) => Err(refused(
             "BAD_REDIRECT_URI",
@@ -134,18 +153,28 @@ fn token(request: &Request, world: &World) -> Outcome {
             "invalid_grant",
         )),
         Err(Refusal::RefreshToken) => {
-            Err(refused("BAD_REFRESH_TOKEN", "missing or invalid refresh token", "invalid_grant"))
+            refuse(refused("BAD_REFRESH_TOKEN", "missing or invalid refresh token", "invalid_grant"))
         }
     }
 }
 
-fn wire(tokens: &Tokens) -> serde_json::Value {
-    json!({
+fn wire(tokens: &Tokens, grant: &str, world: &World) -> serde_json::Value {
+    let settings = world.settings(Vendor::Hubspot, &tokens.account);
+    let mut reply = json!({
         "token_type": "bearer",
         "refresh_token": tokens.refresh_token,
         "access_token": tokens.access_token,
         "expires_in": tokens.expires_in,
-    })
+    });
+    if let Some(reply) = reply.as_object_mut() {
+        if settings.omit_expires_in {
+            reply.remove("expires_in");
+        }
+        if settings.omit_refresh_token && grant == "refresh_token" {
+            reply.remove("refresh_token");
+        }
+    }
+    reply
 }
 
 fn access_token(token: &str, world: &World) -> Outcome {

@@ -70,6 +70,8 @@ struct Refresh {
     account: String,
     client: Option<String>,
     alive: bool,
+    /// Replaced, but still taken until then, milliseconds since 1970.
+    grace_until_ms: i64,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,22 @@ struct Code {
     account: String,
     client: String,
     redirect_uri: String,
+    challenge: Option<String>,
+}
+
+/// How a refresh goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// Whether the refresh token is replaced.
+    pub rotate: bool,
+    /// For how long the replaced one is still taken, milliseconds.
+    pub grace_ms: i64,
+    /// Lifetime of the access token, seconds.
+    pub lifetime_s: i64,
+    /// When it expires, milliseconds since 1970.
+    pub expires_ms: i64,
+    /// Now, milliseconds since 1970.
+    pub now_ms: i64,
 }
 
 /// Every client, code and token of this server.
@@ -109,7 +127,8 @@ impl Grants {
         for vendor in Vendor::ALL {
             let name = vendor.prefix();
             grants.add_client(vendor, &format!("demo-{name}-client"), &format!("demo-{name}-secret"));
-            let refresh = Refresh { vendor, account: "demo".to_owned(), client: None, alive: true };
+            let refresh =
+                Refresh { vendor, account: "demo".to_owned(), client: None, alive: true, grace_until_ms: 0 };
             grants.refresh.insert(format!("demo-{name}-refresh"), refresh);
         }
         grants
@@ -132,7 +151,14 @@ impl Grants {
     }
 
     /// Issues a code for an account that consented.
-    pub fn authorize(&mut self, vendor: Vendor, client: &str, redirect_uri: &str, account: &str) -> String {
+    pub fn authorize(
+        &mut self,
+        vendor: Vendor,
+        client: &str,
+        redirect_uri: &str,
+        challenge: Option<&str>,
+        account: &str,
+    ) -> String {
         let code = self.opaque("code");
         self.codes.insert(
             code.clone(),
@@ -141,6 +167,7 @@ impl Grants {
                 account: account.to_owned(),
                 client: client.to_owned(),
                 redirect_uri: redirect_uri.to_owned(),
+                challenge: challenge.map(str::to_owned),
             },
         );
         code
@@ -152,13 +179,16 @@ impl Grants {
         vendor: Vendor,
         client: &str,
         code: &str,
-        redirect_uri: &str,
+        (redirect_uri, verifier): (&str, &str),
         expires_ms: impl Fn(&str) -> (i64, i64),
     ) -> Result<Tokens, Refusal> {
         let known = self.codes.get(code).filter(|known| known.vendor == vendor && known.client == client);
         let known = known.ok_or(Refusal::Code)?;
         if known.redirect_uri != redirect_uri {
             return Err(Refusal::RedirectUri);
+        }
+        if known.challenge.as_ref().is_some_and(|challenge| *challenge != challenge_of(verifier)) {
+            return Err(Refusal::Code);
         }
         let account = known.account.clone();
         self.codes.remove(code);
@@ -172,7 +202,7 @@ impl Grants {
         if !self.refresh.contains_key(token) {
             let account =
                 token.strip_prefix("test-refresh-").filter(|account| !account.is_empty())?.to_owned();
-            let refresh = Refresh { vendor, account, client: None, alive: true };
+            let refresh = Refresh { vendor, account, client: None, alive: true, grace_until_ms: 0 };
             self.refresh.insert(token.to_owned(), refresh);
         }
         self.refresh.get(token).filter(|known| known.vendor == vendor).map(|known| known.account.clone())
@@ -184,37 +214,43 @@ impl Grants {
         vendor: Vendor,
         client: &str,
         token: &str,
-        rotate: bool,
-        lifetime_s: i64,
-        expires_ms: i64,
+        turn: Turn,
     ) -> Result<Tokens, Refusal> {
         let account = self.refresh_account(vendor, token).ok_or(Refusal::RefreshToken)?;
         let usable = self
             .refresh
             .get(token)
-            .is_some_and(|known| known.alive && known.client.as_deref().is_none_or(|owner| owner == client));
+            .filter(|known| known.alive || known.grace_until_ms > turn.now_ms)
+            .is_some_and(|known| known.client.as_deref().is_none_or(|owner| owner == client));
         let counts = self.counts.entry((vendor, account.clone())).or_default();
         if !usable {
             counts.refused += 1;
             return Err(Refusal::RefreshToken);
         }
         counts.granted += 1;
-        let refresh_token = if rotate {
-            if let Some(old) = self.refresh.get_mut(token) {
+        let refresh_token = if turn.rotate {
+            if let Some(old) = self.refresh.get_mut(token).filter(|old| old.alive) {
                 old.alive = false;
+                old.grace_until_ms = turn.now_ms + turn.grace_ms;
             }
             self.new_refresh(vendor, &account, Some(client))
         } else {
             token.to_owned()
         };
-        Ok(self.grant(vendor, account, refresh_token, lifetime_s, expires_ms))
+        Ok(self.grant(vendor, account, refresh_token, turn.lifetime_s, turn.expires_ms))
     }
 
     fn new_refresh(&mut self, vendor: Vendor, account: &str, client: Option<&str>) -> String {
         let token = self.opaque("refresh");
         self.refresh.insert(
             token.clone(),
-            Refresh { vendor, account: account.to_owned(), client: client.map(str::to_owned), alive: true },
+            Refresh {
+                vendor,
+                account: account.to_owned(),
+                client: client.map(str::to_owned),
+                alive: true,
+                grace_until_ms: 0,
+            },
         );
         token
     }
@@ -276,6 +312,7 @@ impl Grants {
         if self.refresh_account(vendor, token).is_some() {
             if let Some(known) = self.refresh.get_mut(token) {
                 known.alive = false;
+                known.grace_until_ms = 0;
             }
             return true;
         }
@@ -288,9 +325,10 @@ impl Grants {
         self.access.retain(|_, known| known.vendor != vendor || known.account != account);
         let mut count = before - self.access.len();
         for known in self.refresh.values_mut() {
-            if known.vendor == vendor && known.account == account && known.alive {
+            if known.vendor == vendor && known.account == account {
+                known.grace_until_ms = 0;
+                count += usize::from(known.alive);
                 known.alive = false;
-                count += 1;
             }
         }
         count
@@ -300,6 +338,13 @@ impl Grants {
     pub fn counts(&self, vendor: Vendor, account: &str) -> RefreshCounts {
         self.counts.get(&(vendor, account.to_owned())).copied().unwrap_or_default()
     }
+}
+
+/// The S256 challenge of a verifier (RFC 7636).
+fn challenge_of(verifier: &str) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(verifier.as_bytes()))
 }
 
 /// A page on which a person picks the account to connect.
@@ -336,12 +381,27 @@ fn fixed_account(vendor: Vendor, token: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    fn turn(rotate: bool, now_ms: i64) -> Turn {
+        Turn { rotate, grace_ms: 50, lifetime_s: 1800, expires_ms: i64::MAX, now_ms }
+    }
+
+    #[test]
+    fn a_rotated_refresh_token_may_have_a_grace() {
+        let mut grants = Grants::new(1);
+        let mut at = |token: &str, now_ms| {
+            grants.refresh(Vendor::Hubspot, "demo-hubspot-client", token, turn(true, now_ms))
+        };
+        assert!(at("test-refresh-a", 0).is_ok());
+        assert!(at("test-refresh-a", 49).is_ok());
+        assert_eq!(at("test-refresh-a", 50).unwrap_err(), Refusal::RefreshToken);
+    }
+
     #[test]
     fn a_rotated_refresh_token_dies_and_a_fixed_one_lives() {
         let mut grants = Grants::new(1);
         let client = "demo-hubspot-client";
         let again = |grants: &mut Grants, token: &str, rotate| {
-            grants.refresh(Vendor::Hubspot, client, token, rotate, 1800, i64::MAX)
+            grants.refresh(Vendor::Hubspot, client, token, Turn { grace_ms: 0, ..turn(rotate, 0) })
         };
         let kept = again(&mut grants, "demo-hubspot-refresh", false).unwrap();
         assert_eq!(kept.refresh_token, "demo-hubspot-refresh");
@@ -359,15 +419,15 @@ mod tests {
     #[test]
     fn a_code_works_once_and_only_with_its_redirect() {
         let mut grants = Grants::new(1);
-        let code = grants.authorize(Vendor::Pipedrive, "c", "https://app/cb", "acme");
+        let code = grants.authorize(Vendor::Pipedrive, "c", "https://app/cb", None, "acme");
         let lifetime = |_: &str| (60, i64::MAX);
         assert_eq!(
-            grants.exchange(Vendor::Pipedrive, "c", &code, "https://evil/cb", lifetime).unwrap_err(),
+            grants.exchange(Vendor::Pipedrive, "c", &code, ("https://evil/cb", ""), lifetime).unwrap_err(),
             Refusal::RedirectUri
         );
-        assert!(grants.exchange(Vendor::Pipedrive, "c", &code, "https://app/cb", lifetime).is_ok());
+        assert!(grants.exchange(Vendor::Pipedrive, "c", &code, ("https://app/cb", ""), lifetime).is_ok());
         assert_eq!(
-            grants.exchange(Vendor::Pipedrive, "c", &code, "https://app/cb", lifetime).unwrap_err(),
+            grants.exchange(Vendor::Pipedrive, "c", &code, ("https://app/cb", ""), lifetime).unwrap_err(),
             Refusal::Code
         );
     }

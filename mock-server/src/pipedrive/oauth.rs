@@ -47,8 +47,15 @@ fn authorize(request: &Request, world: &World) -> Outcome {
     if account == "deny" {
         back.query_pairs_mut().append_pair("error", "user_denied");
     } else {
-        let code = write(&world.grants).authorize(Vendor::Pipedrive, client, redirect_uri, account);
+        let code = write(&world.grants).authorize(
+            Vendor::Pipedrive,
+            client,
+            redirect_uri,
+            request.param("code_challenge"),
+            account,
+        );
         back.query_pairs_mut().append_pair("code", &code);
+        back.query_pairs_mut().extend_pairs(&world.settings(Vendor::Pipedrive, account).callback_params);
     }
     if let Some(state) = request.param("state") {
         back.query_pairs_mut().append_pair("state", state);
@@ -85,17 +92,20 @@ fn token(request: &Request, world: &World) -> Outcome {
     let granted = match field(&form, "grant_type") {
         "authorization_code" => {
             let (code, redirect_uri) = (field(&form, "code"), field(&form, "redirect_uri"));
-            write(&world.grants).exchange(Vendor::Pipedrive, &client, code, redirect_uri, |account| {
-                world.token_expiry(Vendor::Pipedrive, account)
-            })
+            write(&world.grants).exchange(
+                Vendor::Pipedrive,
+                &client,
+                code,
+                (redirect_uri, field(&form, "code_verifier")),
+                |account| world.token_expiry(Vendor::Pipedrive, account),
+            )
         }
         "refresh_token" => {
             let token = field(&form, "refresh_token");
             let mut grants = write(&world.grants);
             let account = grants.refresh_account(Vendor::Pipedrive, token).unwrap_or_default();
-            let rotate = world.settings(Vendor::Pipedrive, &account).rotate_refresh_tokens;
-            let (lifetime_s, expires_ms) = world.token_expiry(Vendor::Pipedrive, &account);
-            grants.refresh(Vendor::Pipedrive, &client, token, rotate, lifetime_s, expires_ms)
+            let turn = world.turn(Vendor::Pipedrive, &account);
+            grants.refresh(Vendor::Pipedrive, &client, token, turn)
         }
         _ => {
             return Err(refused(
