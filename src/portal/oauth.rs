@@ -93,7 +93,7 @@ pub(super) async fn confirm(desk: &Desk<'_>) -> Result<Answer> {
     let token = body_text(desk, "confirm_token").unwrap_or_default();
     let whose = (desk.app()?, desk.consumer()?, &service);
     desk.shared.vault.confirm(whose, token, &sides(desk)).await?;
-    connection(desk, &service).await
+    Ok(reply::ok(json!({ "confirmed": true })))
 }
 
 /// `POST /vault/connections/{unified_api}/{service_id}/callback-state`.

@@ -126,7 +126,7 @@ async fn authorise_anew(data: &Path, mock: &MockServer, service: &str, name: &st
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_minus_nine_during_a_refresh_loses_no_connection() {
-    let kills: u32 = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(15);
+    let kills: u32 = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(12);
     let mock = mock_server::start("127.0.0.1:0".parse().unwrap(), Options::default()).await.unwrap();
     for (service, kind, name) in crowd() {
         let mut settings = mock.settings(vendor(service), &name);

@@ -132,7 +132,7 @@ async fn a_state_is_used_once_in_its_own_browser_and_before_its_end() {
     assert_eq!(call(back.as_str(), "").await, refused, "another browser");
     assert_eq!(call(back.as_str(), "crosswalk_oauth_x=y").await, refused);
     let state = param(&back, "state").unwrap();
-    let altered = back.as_str().replace(&state, &format!("A{}", &state[1..]));
+    let altered = back.as_str().replace(&state, &format!("B{}", &state[1..]));
     assert_eq!(call(&altered, &cookie).await, refused);
     assert_eq!(super::oauth::state(&world, "hubspot", "states").await, None, "nothing was stored");
     assert_eq!(call(back.as_str(), &cookie).await.0, 302, "and the right one still can");
@@ -163,6 +163,15 @@ async fn what_goes_wrong_is_told_to_the_application_and_never_leads_elsewhere() 
         let (_, _, json) = world.browse(&url, &[("accept", "application/json")]).await;
         assert!(json.starts_with('{') && json.contains(name), "{json}");
     }
+
+    // The default is taken letter by letter too.
+    world.store.remove_redirect_uri(&app(), HOME).await.unwrap();
+    world.store.add_redirect_uri(&app(), "https://app.example").await.unwrap();
+    let (back, cookie) = consent(&world, &link, "deny").await;
+    let told = location(&world.browse(back.as_str(), &[("accept", "text/html"), ("cookie", &cookie)]).await);
+    assert!(told.as_str().starts_with("https://app.example/?error="), "{told}");
+    world.store.remove_redirect_uri(&app(), "https://app.example").await.unwrap();
+    world.store.add_redirect_uri(&app(), HOME).await.unwrap();
 
     // The user says no; the CRM fails; the CRM refuses the code.
     let (back, cookie) = consent(&world, &link, "deny").await;
@@ -212,7 +221,7 @@ async fn with_a_nonce_the_application_confirms_before_anything_counts() {
     };
     consumer(&world, "other").await;
     confirm("dG9rZW4", "careful").await.fails(400, "OAuthInvalidStateError");
-    assert_eq!(confirm(&told[1].1, "careful").await.ok()["data"]["state"], "callable");
+    assert_eq!(confirm(&told[1].1, "careful").await.ok()["data"]["confirmed"], true);
     confirm(&told[1].1, "careful").await.fails(400, "OAuthInvalidStateError");
     world.get("/crm/contacts").of("hubspot").consumer("careful").send().await.ok();
     world.stop().await;

@@ -102,9 +102,9 @@ impl Vault {
     /// `OAuthCredentialsNotFoundError`, `ConnectionSettingsError`, `RequestValidationError` (scopes).
     pub async fn authorize(&self, asked: &Asked<'_>, sides: Sides<'_>) -> Result<Started, Refused> {
         let link = self.link(asked.link, Use::Authorize, (asked.app, asked.service)).await?;
-        let redirect_uri = self.redirect_uri(asked.app, asked.redirect_uri).await?;
-        let started = self.begin(asked, &link.consumer, &redirect_uri, sides, true).await;
-        started.map_err(|error| Refused::back(error, &redirect_uri, asked.service))
+        let home = self.redirect_uri(asked.app, asked.redirect_uri).await?;
+        let started = self.begin(asked, &link.consumer, &home, sides, true).await;
+        started.map_err(|error| Refused::back(error, &home.url, asked.service))
     }
 
     /// A state for an application that sends the browser to the CRM itself, with the gateway's callback as redirect URI.
@@ -116,8 +116,8 @@ impl Vault {
         consumer: &ConsumerId,
         sides: Sides<'_>,
     ) -> error::Result<String> {
-        let redirect_uri = self.redirect_uri(asked.app, asked.redirect_uri).await?;
-        let started = self.begin(asked, consumer, &redirect_uri, sides, false).await?;
+        let home = self.redirect_uri(asked.app, asked.redirect_uri).await?;
+        let started = self.begin(asked, consumer, &home, sides, false).await?;
         let state = started.location.query_pairs().find(|(name, _)| name == "state");
         state
             .map(|(_, state)| state.into_owned())
@@ -128,7 +128,7 @@ impl Vault {
         &self,
         asked: &Asked<'_>,
         consumer: &ConsumerId,
-        redirect_uri: &Url,
+        home: &Home,
         sides: Sides<'_>,
         for_browser: bool,
     ) -> error::Result<Started> {
@@ -142,7 +142,7 @@ impl Vault {
         let pkce = provider.pkce().then(PkceCodeChallenge::new_random_sha256);
         let verifier = pkce.as_ref().map(|(_, verifier)| verifier.secret().as_str().into());
         let knows = Knows {
-            redirect_uri: asked_uri(asked, redirect_uri),
+            redirect_uri: home.text.clone(),
             callback: asked.callback.to_owned(),
             verifier,
             nonce: asked.nonce.clone(),
@@ -187,12 +187,13 @@ impl Vault {
     }
 
     /// The redirect URI asked for, if the application allows it.
-    pub(super) async fn redirect_uri(&self, app: &AppId, asked: Option<&str>) -> error::Result<Url> {
+    pub(super) async fn redirect_uri(&self, app: &AppId, asked: Option<&str>) -> error::Result<Home> {
         let list = self.0.store.redirect_uris(app).await?;
         let asked = asked.filter(|uri| !uri.is_empty());
         let default = || list.first().filter(|uri| !uri.contains(":*")).map(String::as_str);
         let uri = asked.or_else(default).filter(|uri| redirect::allows(&list, uri));
-        uri.and_then(|uri| Url::parse(uri).ok()).ok_or_else(|| {
+        let home = |uri: &str| Some(Home { text: uri.to_owned(), url: Url::parse(uri).ok()? });
+        uri.and_then(home).ok_or_else(|| {
             let says = match asked {
                 Some(_) => "The redirect URI is not on the application's list.",
                 None => "No redirect URI is given, and the application has no default one.",
@@ -224,9 +225,10 @@ impl Vault {
     }
 }
 
-/// The redirect URI as it was asked for, letter by letter.
-fn asked_uri(asked: &Asked<'_>, redirect_uri: &Url) -> String {
-    asked.redirect_uri.filter(|uri| !uri.is_empty()).map_or_else(|| redirect_uri.to_string(), str::to_owned)
+/// A redirect URI that is the application's: as it stands on its list, and parsed.
+pub(super) struct Home {
+    pub(super) text: String,
+    pub(super) url: Url,
 }
 
 pub(super) fn browser_side<'a>(side: &'a Side, service: &ServiceId) -> error::Result<&'a Arc<Provider>> {

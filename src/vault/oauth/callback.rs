@@ -89,7 +89,7 @@ impl Vault {
         let (id, taken) = taken.ok_or_else(invalid)?;
         let knows: Knows = serde_json::from_slice(&taken.knows).map_err(|_| invalid())?;
         // Struck off the list meanwhile, a redirect URI is no longer used.
-        let redirect_uri = self.redirect_uri(&taken.app, Some(&knows.redirect_uri)).await?;
+        let redirect_uri = self.redirect_uri(&taken.app, Some(&knows.redirect_uri)).await?.url;
         let location = self
             .finish(callback, &taken, &knows, &redirect_uri, sides)
             .await

@@ -35,7 +35,7 @@ impl Vault {
         sides: Sides<'_>,
     ) -> Result<Revoked, Refused> {
         let link = self.link(link, Use::Revoke, (app, service)).await?;
-        let redirect_uri = self.redirect_uri(app, redirect_uri).await?;
+        let redirect_uri = self.redirect_uri(app, redirect_uri).await?.url;
         let connection = existing(&self.0.store, app, &link.consumer, service).await;
         let revoked = match connection {
             Ok(Some(connection)) => self.revoke_connection(&connection, sides).await,
