@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::gateway::{CALL, failure, failure_type, faults, settings, start, start_with, success};
+use crate::gateway::{CALL, PATIENCE, failure, failure_type, faults, settings, start, start_with, success};
 
 #[tokio::test]
 async fn a_body_arrives_as_it_was_sent() {
@@ -141,4 +141,20 @@ async fn a_body_that_stalls_is_answered_408() {
     assert!(head.starts_with("http/1.1 408"), "{head}");
     assert!(body.contains("RequestTimeoutError"), "{body}");
     assert!(started.elapsed() >= Duration::from_millis(200));
+}
+
+#[tokio::test]
+async fn a_stream_that_stops_without_an_end_is_no_whole_reply() {
+    let gateway = start().await;
+    for http2 in [false, true] {
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+        let client = if http2 { client.http2_prior_knowledge() } else { client }.build().unwrap();
+        let url = format!("{}/crm/contacts/endless", gateway.url);
+        let request = gateway.call("GET", "/").build().unwrap();
+        // The head may have been on its way already.
+        if let Ok(reply) = client.get(url).headers(request.headers().clone()).send().await {
+            assert_eq!(reply.status(), 200);
+            assert!(reply.text().await.is_err(), "HTTP/2: {http2}");
+        }
+    }
 }

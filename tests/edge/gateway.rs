@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crosswalk::config::Settings;
 use crosswalk::contract::{Api, Contract};
 use crosswalk::edge::{Arriving, Drained, Gate, Server};
 use crosswalk::error::Result;
-use crosswalk::model::{Answer, Context, Secret};
-use http::StatusCode;
+use crosswalk::model::{Answer, Body, Context, Piece, Secret, Stream};
+use futures_util::StreamExt as _;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,6 +85,14 @@ async fn answer(
             telling.0.send(Event::Begun).unwrap();
             let _permit = gate.acquire().await.unwrap();
             telling.done();
+        }
+        "endless" => {
+            let pieces = [Piece::Data(Bytes::from_static(b"half of it\n"))];
+            let content_type = HeaderValue::from_static("text/plain");
+            let pieces = futures_util::stream::iter(pieces).boxed();
+            let mut answer = Answer::json(StatusCode::OK, "");
+            answer.body = Body::Stream(Stream { content_type, pieces, says_its_end: true });
+            return Ok(answer);
         }
         _ => {}
     }
