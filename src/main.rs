@@ -135,7 +135,9 @@ fn checked(folder: Option<&Path>) -> Outcome {
         say(&format!("{fault}\n"))?;
     }
     let check::Report { connectors, mappings, cases, faults } = &report;
-    let counted = format!("{connectors} connectors, {mappings} mappings, {cases} cases");
+    let many = |number: &usize, what: &str| format!("{number} {what}{}", if *number == 1 { "" } else { "s" });
+    let counted =
+        format!("{}, {}, {}", many(connectors, "connector"), many(mappings, "mapping"), many(cases, "case"));
     if faults.is_empty() {
         return say(&format!("{counted}: no faults\n"));
     }

@@ -226,6 +226,13 @@ fn all_planted_faults_are_named_in_one_run_each_at_its_place() {
             "{ path",
             "is not closed",
         ),
+        plant(
+            manifest,
+            "status: live",
+            "status: life",
+            "life",
+            "`life` is not one of `live`, `beta`; did you mean `live`?",
+        ),
         plant(manifest, "paging: { kind: whole }", "paging: { kind: hole }", "hole", "`hole` is not one of"),
         // Mappings.
         plant(

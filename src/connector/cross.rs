@@ -23,6 +23,7 @@ pub fn check(connector: &Connector) -> Vec<PointedFault> {
 fn agree(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
     links(at, plan, faults);
     enrichments(at, plan, faults);
+    parts(at, plan, faults);
     sides(at, plan, faults);
     probes(at, plan, faults);
 }
@@ -121,7 +122,8 @@ fn enrichments(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
                 ));
             }
         }
-        let used = plan.spec.list.iter().any(|way| way.enrich.contains(name))
+        let used = enrich.more.as_ref().is_some_and(|more| more.inline.is_some())
+            || plan.spec.list.iter().any(|way| way.enrich.contains(name))
             || plan.spec.one.as_ref().is_some_and(|one| one.enrich.contains(name));
         if !used {
             faults.push((format!("{at}/enrich/{name}"), format!("nothing uses the follow-up read `{name}`")));
@@ -146,6 +148,17 @@ fn probes(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
                 format!("{at}/create/probe/{index}/by/{path}"),
                 format!("the mapping does not write `{path}`{}", meant(path, &written)),
             ));
+        }
+    }
+}
+
+/// Every list that calls of its own write is one that the mapping writes.
+fn parts(at: &str, plan: &ResourcePlan, faults: &mut Vec<PointedFault>) {
+    let rules = plan.mapping.rules();
+    for (name, part) in &plan.spec.parts {
+        if !rules.iter().any(|rule| rule.field.starts_with(&format!("{}[", part.field)) && rule.write) {
+            let message = format!("the mapping does not write the elements of `{}`", part.field);
+            faults.push((format!("{at}/parts/{name}/field"), message));
         }
     }
 }

@@ -41,6 +41,14 @@ pub enum Position {
     /// After `0` records, counted from the start.
     #[serde(rename = "o")]
     Offset(u64),
+    /// After `at` records, counted from the start when the page before was read; the last of them were `seen`.
+    #[serde(rename = "a")]
+    Anchored {
+        /// How many.
+        at: u64,
+        /// Ids of the records delivered last.
+        seen: Vec<String>,
+    },
     /// After a record, by the value of its sort key and its id.
     #[serde(rename = "k")]
     Keyset(Keyset),

@@ -173,14 +173,15 @@ impl Document {
                             && e.instance_path().to_string() == pointer
                     })
                 };
-                // An alternative that a word tells apart, such as `kind: page`, is meant only with its own word.
+                // An alternative that is a word, or that a word tells apart, such as `kind: page`, is meant only with it.
                 let words: Vec<(String, &Arc<Value>)> = context
                     .iter()
                     .flatten()
                     .filter_map(|e| match e.kind() {
                         ValidationErrorKind::Constant { expected_value } => {
                             let at = e.instance_path().to_string();
-                            (at.rsplit_once('/')?.0 == pointer).then_some((at, expected_value))
+                            (at == pointer || at.rsplit_once('/')?.0 == pointer)
+                                .then_some((at, expected_value))
                         }
                         _ => None,
                     })

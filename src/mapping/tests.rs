@@ -81,7 +81,7 @@ fn a_hubspot_contact_is_written() {
         json!({"properties": {"firstname": "Ada", "lastname": "Lovelace", "hubspot_owner_id": "", "email": "b@x.y",
                "work_email": "w@x.y", "phone": "", "mobilephone": "1"}})
     );
-    assert_eq!(written.links, [Link { name: "company".into(), ids: vec!["12".into()] }]);
+    assert_eq!(written.links, [Link { name: "company".into(), ids: vec!["12".into()], whole: false }]);
     let problems: Vec<String> =
         written.problems.iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
     assert_eq!(
@@ -328,7 +328,10 @@ fn a_hubspot_deal_keeps_its_money_exact() {
         Value::Object(written.body),
         json!({"properties": {"dealname": "D", "amount": "7500", "deal_currency_code": "JPY", "closedate": "2031-05-17T00:00:00Z"}})
     );
-    assert_eq!(written.links, [Link { name: "contact".into(), ids: vec!["1".into(), "2".into()] }]);
+    assert_eq!(
+        written.links,
+        [Link { name: "contact".into(), ids: vec!["1".into(), "2".into()], whole: true }]
+    );
     assert!(written.problems.is_empty());
     let body = json!({"monetary_amount": 1});
     assert!(write(&mapping, body.as_object().unwrap(), WriteMode::Update, &Writing::default()).has_faults());

@@ -258,7 +258,12 @@ fn refused(connector: &Connector, reply: &Reply, meaning: Meaning, stake: Stake)
         // SDKs take only text as the detail of a 402.
         return error.detail(shown.to_string());
     }
-    error.detail_entry("status_code", status.as_u16()).detail_entry("response", shown)
+    let error = error.detail_entry("status_code", status.as_u16());
+    // A success that means "gone" holds the record that is: no data of it goes out.
+    if meaning == Meaning::NotFound && status.is_success() {
+        return error;
+    }
+    error.detail_entry("response", shown)
 }
 
 /// What of a reply's body an error shows, secrets blotted out.

@@ -41,3 +41,26 @@ pub fn merge(extras: &mut Extras, more: Extras) {
         extras.entry(id).or_default().append(&mut values);
     }
 }
+
+/// The records of a reply, by id, if one of them may hold but the beginning of a list: there are more than `usual`
+/// cursors in it. Most replies are not parsed for that.
+///
+/// # Errors
+/// If the reply is not JSON.
+pub fn unfinished(
+    records: Option<&str>,
+    id_path: &str,
+    body: &[u8],
+    usual: usize,
+) -> Result<Vec<(String, Value)>, serde_json::Error> {
+    if memchr::memmem::find_iter(body, b"\"after\"").take(usual + 1).count() <= usual {
+        return Ok(Vec::new());
+    }
+    let body: Value = serde_json::from_slice(body)?;
+    let entries = match dig(&body, records.unwrap_or_default()) {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(record) => std::slice::from_ref(record),
+        None => &[],
+    };
+    Ok(entries.iter().filter_map(|record| Some((dig_text(record, id_path)?, record.clone()))).collect())
+}

@@ -6,11 +6,13 @@
 //! tests run without a socket.
 //!
 //! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
-//! [`keyset`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
+//! [`keyset`] and [`anchored`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
 //! [`explain`] where fields came from ·
 //! [`source`] and [`merged`] several objects that are one resource ·
-//! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`links`] associations · [`pass_through`] · [`discover`] · [`sign`].
+//! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`links`] associations · [`parts`] lists that are records of
+//! their own · [`steps`] · [`pass_through`] · [`discover`] · [`sign`].
 
+pub mod anchored;
 pub mod ask;
 pub mod discover;
 pub mod enrich;
@@ -23,17 +25,20 @@ pub mod list;
 pub mod merged;
 pub mod one;
 pub mod paging;
+pub mod parts;
 pub mod pass_through;
 pub mod probe;
 pub mod sign;
 pub mod source;
+pub mod steps;
 pub mod way;
 pub mod write;
 
 use serde_json::Value;
 
+use crate::connector::compile::ResourcePlan;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Call, Outcome, Request, Verb, Warning};
+use crate::model::{Call, Outcome, Request, Resource, Verb, Warning};
 
 pub use ground::Ground;
 
@@ -111,6 +116,7 @@ impl Plan {
             )
             .detail(serde_json::json!({ "operation": operation.to_string(), "supported": can })));
         }
+        known_ids(call, ground, resource)?;
         if !resource.sources.is_empty() {
             return match operation.verb {
                 Verb::List => merged::Merged::start(call, ground)
@@ -158,4 +164,23 @@ impl Plan {
             Plan::Merged(plan) => plan.feed(call, ground, outcomes),
         }
     }
+}
+
+/// Refuses ids that no record of this CRM can have, before they reach a path of it.
+fn known_ids(call: &Call, ground: &Ground, resource: &ResourcePlan) -> Result<()> {
+    let lives_in = match call.operation.resource {
+        Resource::ListMembers => Some(Resource::Lists),
+        Resource::CustomObjects => Some(Resource::CustomObjectSchemas),
+        _ => None,
+    };
+    let home = lives_in.and_then(|home| ground.connector.resources.get(&home));
+    let fits = |plan: Option<&ResourcePlan>, id: &Option<String>| {
+        let pattern = plan.and_then(|plan| plan.id.as_ref());
+        pattern.zip(id.as_ref()).is_none_or(|(pattern, id)| pattern.is_match(id))
+    };
+    if fits(home, &call.parent) && fits(Some(resource), &call.id) {
+        return Ok(());
+    }
+    let name = &ground.connector.manifest.name;
+    Err(Error::new(Kind::EntityNotFoundError, format!("{name} has no record with that id.")))
 }

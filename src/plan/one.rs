@@ -105,6 +105,17 @@ impl One {
             extras::chunk(&mut extras, plan.record.as_deref(), &resource.id_path, &chunk.body)
                 .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
         }
+        if resource.goes_on_inline() {
+            let unfinished = extras::unfinished(plan.record.as_deref(), &resource.id_path, &reply.body, 0)
+                .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
+            let mut round = Round::default();
+            let fields = call.query.fields.as_ref();
+            let requests = round.complete(&resource.enrich, &unfinished, fields, ground)?;
+            if !requests.is_empty() {
+                self.stage = Stage::Enrich(Box::new((reply, extras, round)));
+                return Ok(Step::Ask(requests));
+            }
+        }
         if !plan.enrich.is_empty() {
             let mut round = Round::default();
             let ids: Vec<String> = call.id.iter().cloned().collect();

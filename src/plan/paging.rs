@@ -40,6 +40,12 @@ pub fn window(paging: &Paging, at: &Position, remaining: usize) -> Window {
         (Paging::Page { first, size, .. }, _) => {
             Window { size: fit(size), page: Some(*first), ..Window::default() }
         }
+        (Paging::Offset { size, .. }, Position::Anchored { at, .. }) => {
+            let before = u64::from(*at > 0);
+            let size =
+                (remaining.saturating_add(1)).clamp(size.min as usize, size.max.max(size.min) as usize);
+            Window { size, offset: Some(at - before), ..Window::default() }
+        }
         (Paging::Offset { size, .. }, at) => {
             Window { size: fit(size), offset: Some(offset_of(at)), ..Window::default() }
         }
@@ -106,7 +112,7 @@ pub fn advance(paging: &Paging, window: &Window, seen: &Seen<'_>) -> Option<Posi
             };
             more.then(|| at(page + 1, 0)).flatten()
         }
-        Paging::Offset { more, size } => {
+        Paging::Offset { more, size, .. } => {
             let next = Some(Position::Offset(window.offset.unwrap_or(0) + seen.taken as u64));
             let more = cut
                 || seen.records > 0

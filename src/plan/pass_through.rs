@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Ground;
-use crate::model::{Call, Request};
+use crate::model::{Call, Operation, Request, Resource, Verb};
 
 /// Adds the call's query parameters to a request.
 pub fn query(call: &Call, request: &mut Request) {
@@ -12,21 +12,30 @@ pub fn query(call: &Call, request: &mut Request) {
     }
 }
 
-/// Takes `pass_through` out of a body: the entries for this connector and operation.
-pub fn take(body: &mut Map<String, Value>, call: &Call, ground: &Ground) -> Vec<Value> {
+/// Takes `pass_through` out of a body: the entries for this connector, whatever step they are for.
+pub fn take(body: &mut Map<String, Value>, ground: &Ground) -> Vec<Value> {
     let Some(Value::Array(entries)) = body.remove("pass_through") else { return Vec::new() };
-    let operation =
-        format!("{}{}", camel(call.operation.resource.name()), capital(call.operation.verb.wire_name()));
-    entries
+    let service = ground.connection.service.as_str();
+    let ours =
+        |entry: &Value| entry.get("service_id").and_then(Value::as_str).is_none_or(|named| named == service);
+    entries.into_iter().filter(ours).collect()
+}
+
+/// The contract's `operationId` of a call, such as `contactsUpdate`.
+pub fn operation_id(call: &Call) -> String {
+    named(call.operation)
+}
+
+fn named(operation: Operation) -> String {
+    format!("{}{}", camel(operation.resource.name()), capital(operation.verb.wire_name()))
+}
+
+/// Whether a text names an operation of the contract, as `contactsUpdate` or `contacts.update`.
+pub fn is_operation(text: &str) -> bool {
+    Resource::ALL
         .into_iter()
-        .filter(|entry| {
-            let is = |key: &str, wanted: &str| {
-                entry.get(key).and_then(Value::as_str).is_none_or(|text| text == wanted)
-            };
-            is("service_id", ground.connection.service.as_str())
-                && (is("operation_id", &operation) || is("operation_id", &call.operation.to_string()))
-        })
-        .collect()
+        .flat_map(|resource| Verb::ALL.map(|verb| Operation::new(resource, verb)))
+        .any(|operation| text == named(operation) || text == operation.to_string())
 }
 
 /// Merges the entries into a downstream body.
@@ -36,8 +45,12 @@ pub fn take(body: &mut Map<String, Value>, call: &Call, ground: &Ground) -> Vec<
 pub fn extend(body: &mut Value, entries: &[Value]) -> Result<(), Vec<String>> {
     let mut faults = Vec::new();
     for entry in entries {
-        if let Some(object) = entry.get("extend_object") {
-            merge(body, object);
+        match entry.get("extend_object") {
+            Some(_) if body.is_array() => {
+                faults.push("`extend_object` has no place in a body that is a list".to_owned());
+            }
+            Some(object) => merge(body, object),
+            None => {}
         }
         for path in entry.get("extend_paths").and_then(Value::as_array).into_iter().flatten() {
             let text = path.get("path").and_then(Value::as_str).unwrap_or_default();

@@ -1,10 +1,12 @@
-//! Creating, updating and deleting: the record first, then the associations that are not part of its body.
+//! Creating, updating and deleting: the record first, then the associations and lists that are not part of its body.
 
 use serde_json::{Map, Value, json};
 
 use super::ground::Ground;
 use super::links::Links;
+use super::parts::{self, Named, Parts};
 use super::probe::Probe;
+use super::steps::Steps;
 use super::{Data, Step, Unified, ask, pass_through};
 use crate::connector::compile::{ResourcePlan, WritePlan};
 use crate::connector::dig::{dig, dig_text};
@@ -20,13 +22,12 @@ pub struct Write {
     stage: Stage,
     /// The body, without what it hands through.
     unified: Map<String, Value>,
-    /// What is handed through.
-    extensions: Vec<Value>,
     /// Associations still to be made once the record's id is known.
     links: Vec<Link>,
-    /// Whether the record itself has been written.
-    written: bool,
-    warnings: Vec<Warning>,
+    /// Lists still to be written by calls of their own, the next one last.
+    parts: Vec<Named>,
+    /// What is handed through, what has happened, and what is told of it.
+    steps: Steps,
     raw: Option<raw::Replies>,
     rate: Vec<(&'static str, String)>,
 }
@@ -38,6 +39,7 @@ enum Stage {
     Probe(Box<(Probe, Request)>),
     Record,
     Links(String, Links),
+    Parts(String, Parts),
 }
 
 impl Write {
@@ -47,14 +49,13 @@ impl Write {
     /// If the body cannot be said in the CRM's words: every fault is listed, and nothing is sent.
     pub fn start(call: &Call, ground: &Ground) -> Result<(Write, Step)> {
         let mut unified = call.body.clone().unwrap_or_default();
-        let extensions = pass_through::take(&mut unified, call, ground);
+        let extensions = pass_through::take(&mut unified, ground);
         let mut machine = Write {
             stage: Stage::Record,
             unified,
-            extensions,
             links: Vec::new(),
-            written: false,
-            warnings: Vec::new(),
+            parts: Vec::new(),
+            steps: Steps::new(extensions),
             raw: call.query.raw.then(raw::Replies::default),
             rate: Vec::new(),
         };
@@ -88,9 +89,12 @@ impl Write {
                 return self.read_present(&written.needs, &one.request, call, ground);
             }
             body = self.accept(written, call, ground)?;
+            self.parts = parts::take(&resource.parts, &self.unified, &mut body, mode == WriteMode::Create);
         }
+        self.check_links(ground)?;
         let in_create = self.links_in_create(call, resource);
-        if call.operation.verb == Verb::Update && self.extensions.is_empty() && is_empty(&body, plan) {
+        let extended = self.steps.extends_record(call, plan.request.step());
+        if call.operation.verb == Verb::Update && !extended && is_empty(&body, plan) {
             return self.associate(call.id.clone().unwrap_or_default(), call, ground);
         }
         let body = Value::Object(body);
@@ -102,7 +106,7 @@ impl Write {
             name => name.strip_prefix("body.").and_then(|path| dig(&body, path)).cloned(),
         };
         let mut request = ground.request(&plan.request, &names)?;
-        extend(&mut request, &self.extensions)?;
+        self.steps.extend_record(call, &mut request)?;
         pass_through::query(call, &mut request);
         if let (Some(earlier), Verb::Create) = (&ground.earlier, call.operation.verb) {
             let (probe, ask) = Probe::start(plan, earlier, &request, call, ground)?;
@@ -158,8 +162,15 @@ impl Write {
 
     /// The downstream body; its warnings and associations are kept.
     fn accept(&mut self, written: Written, call: &Call, ground: &Ground) -> Result<Map<String, Value>> {
-        let (faults, warnings): (Vec<Problem>, Vec<Problem>) =
+        let (faults, mut warnings): (Vec<Problem>, Vec<Problem>) =
             written.problems.into_iter().partition(|problem| problem.severity == Severity::Fault);
+        // The id of a part says which one is meant.
+        let fields: Vec<String> =
+            ground.resource(call)?.parts.values().map(|part| format!("/{}/", part.spec.field)).collect();
+        warnings.retain(|warning| {
+            let at = &warning.pointer;
+            !(at.ends_with("/id") && fields.iter().any(|field| at.starts_with(field)))
+        });
         if !faults.is_empty() {
             let errors: Vec<Value> = faults
                 .iter()
@@ -175,7 +186,7 @@ impl Write {
             )
             .detail(errors));
         }
-        self.warnings.extend(
+        self.steps.warnings.extend(
             warnings.into_iter().map(|problem| Warning::from(problem).operation(call.operation.to_string())),
         );
         self.links = written.links;
@@ -219,7 +230,7 @@ impl Write {
                     .ok_or_else(|| Error::internal("a read came without a reply"))?;
                 match probe.feed(call, ground, &outcome)? {
                     Some(id) => {
-                        self.written = true;
+                        self.steps.written = true;
                         self.associate(id, call, ground)
                     }
                     None => Ok(Step::Ask(vec![request])),
@@ -237,36 +248,80 @@ impl Write {
                     reply => reply?,
                 };
                 self.rate = classify::rate(&ground.connector, &reply);
-                self.written = true;
+                self.steps.written = true;
                 let id = written_id(call, ground, &reply.body)?;
-                self.associate(id.clone(), call, ground).map_err(|error| half_done(&id, &error, ground))
+                self.associate(id, call, ground)
             }
-            Stage::Links(id, mut links) => match links.feed(&id, call, ground, outcomes) {
-                Ok(requests) if requests.is_empty() => Ok(self.done(id)),
-                Ok(requests) => {
-                    self.stage = Stage::Links(id, links);
-                    Ok(Step::Ask(requests))
+            Stage::Links(id, mut links) => {
+                let requests = links.feed(&id, call, ground, outcomes, &mut self.steps);
+                match requests.map_err(|error| self.fell_short(&id, error, ground))? {
+                    requests if requests.is_empty() => self.next_part(id, call, ground),
+                    requests => {
+                        self.stage = Stage::Links(id, links);
+                        Ok(Step::Ask(requests))
+                    }
                 }
-                Err(error) if self.written => Err(half_done(&id, &error, ground)),
-                Err(error) => Err(error),
-            },
+            }
+            Stage::Parts(id, mut parts) => {
+                let requests = parts.feed(&id, call, ground, outcomes, &mut self.steps);
+                match requests.map_err(|error| self.fell_short(&id, error, ground))? {
+                    requests if requests.is_empty() => self.next_part(id, call, ground),
+                    requests => {
+                        self.stage = Stage::Parts(id, parts);
+                        Ok(Step::Ask(requests))
+                    }
+                }
+            }
         }
     }
 
     /// Makes the associations that remain.
     fn associate(&mut self, id: String, call: &Call, ground: &Ground) -> Result<Step> {
-        let (links, requests) = Links::start(std::mem::take(&mut self.links), &id, call, ground)?;
+        let links = std::mem::take(&mut self.links);
+        let started = Links::start(links, &id, call, ground, &mut self.steps);
+        let (links, requests) = started.map_err(|error| self.fell_short(&id, error, ground))?;
         if requests.is_empty() {
-            return Ok(self.done(id));
+            return self.next_part(id, call, ground);
         }
         self.stage = Stage::Links(id, links);
         Ok(Step::Ask(requests))
     }
 
+    /// Writes the next list that calls of its own write.
+    fn next_part(&mut self, id: String, call: &Call, ground: &Ground) -> Result<Step> {
+        let Some(named) = self.parts.pop() else { return Ok(self.done(id)) };
+        let started = Parts::start(named, &id, call, ground, &mut self.steps);
+        let (parts, requests) = started.map_err(|error| self.fell_short(&id, error, ground))?;
+        self.stage = Stage::Parts(id, parts);
+        Ok(Step::Ask(requests))
+    }
+
+    /// Ids of other records stand in paths: what cannot be one is refused before anything is sent.
+    fn check_links(&self, ground: &Ground) -> Result<()> {
+        let Some(pattern) = &ground.connector.id else { return Ok(()) };
+        let bad = |link: &Link| link.ids.iter().any(|id| !pattern.is_match(id));
+        let faults: Vec<Value> = self
+            .links
+            .iter()
+            .filter(|link| bad(link))
+            .map(|link| json!({ "pointer": "", "message": format!("the id of the {} is none of this CRM", link.name) }))
+            .collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} has no records with such ids.", ground.connector.manifest.name);
+        Err(Error::new(Kind::RequestValidationError, message).detail(faults))
+    }
+
+    /// The error of a step beside the record: its own while nothing has been written.
+    fn fell_short(&self, id: &str, error: Error, ground: &Ground) -> Error {
+        if self.steps.written { half_done(id, &error, ground) } else { error }
+    }
+
     fn done(&mut self, id: String) -> Step {
         Step::Done(Box::new(Unified {
             data: Data::Id(id),
-            warnings: std::mem::take(&mut self.warnings),
+            warnings: std::mem::take(&mut self.steps).into_warnings(),
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
             explained: None,
@@ -300,26 +355,6 @@ fn is_empty(body: &Map<String, Value>, plan: &WritePlan) -> bool {
     }
 }
 
-fn extend(request: &mut Request, extensions: &[Value]) -> Result<()> {
-    if extensions.is_empty() {
-        return Ok(());
-    }
-    let mut body = match &request.body {
-        Some(body) => serde_json::from_slice(body).map_err(|_| {
-            Error::new(Kind::RequestValidationError, "This connector takes no `pass_through` in bodies.")
-        })?,
-        None => Value::Object(Map::new()),
-    };
-    pass_through::extend(&mut body, extensions).map_err(|faults| {
-        let errors: Vec<Value> =
-            faults.iter().map(|fault| json!({ "pointer": "/pass_through", "message": fault })).collect();
-        Error::new(Kind::RequestValidationError, "A path of `pass_through` leads nowhere.").detail(errors)
-    })?;
-    // A `Value` always serialises.
-    request.body = Some(serde_json::to_vec(&body).unwrap_or_default().into());
-    Ok(())
-}
-
 /// The id of what was written. It happened, so a reply that cannot be read is told as such.
 fn written_id(call: &Call, ground: &Ground, body: &[u8]) -> Result<String> {
     if let Some(id) = &call.id {
@@ -343,7 +378,7 @@ fn half_done(id: &str, error: &Error, ground: &Ground) -> Error {
     Error::new(
         Kind::PostWriteProcessingError,
         format!(
-            "{} has written the record, but not all of its associations: {error}",
+            "{} has written the record, but not all that belongs to it: {error}",
             ground.connector.manifest.name
         ),
     )

@@ -243,12 +243,23 @@ fn label(body: &Map<String, Value>) -> Result<String, Reply> {
     label.map(str::to_owned).ok_or_else(|| errors::bad_json("Some required fields were not set: [label]"))
 }
 
+/// What a new pipeline or stage must say, besides its label.
+fn needs(body: &Map<String, Value>, names: &[&str]) -> Result<(), Reply> {
+    let missing: Vec<&str> =
+        names.iter().copied().filter(|name| body.get(*name).is_none_or(Value::is_null)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(errors::bad_json(&format!("Some required fields were not set: [{}]", missing.join(", "))))
+}
+
 fn order(body: &Map<String, Value>, default: i64) -> i64 {
     body.get("displayOrder").and_then(Value::as_i64).unwrap_or(default)
 }
 
 fn new_stage(body: &Map<String, Value>, id: u64, default_order: i64) -> Result<Stage, Reply> {
     let now = now_ms();
+    needs(body, &["displayOrder", "metadata"])?;
     let mut facts = body.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(probability) = facts.get("probability").and_then(Value::as_str) {
         let probability: f64 = probability
@@ -289,6 +300,7 @@ fn change(
     let now = now_ms();
     if let ("POST", []) = (method, rest) {
         let label = label(body)?;
+        needs(body, &["displayOrder", "stages"])?;
         if pipelines.iter().any(|pipeline| !pipeline.archived && pipeline.label == label) {
             return Err(errors::error(409, "CONFLICT", &format!("A pipeline named {label} exists already")));
         }
@@ -335,6 +347,7 @@ fn change(
             Ok(reply)
         }
         ("PATCH" | "PUT", ["stages", stage_id]) => {
+            needs(body, &["metadata"])?;
             let found = pipeline.stages.iter_mut().find(|stage| stage.id == *stage_id);
             let stage = found.ok_or_else(|| errors::not_found(stage_id))?;
             if body.contains_key("label") || method == "PUT" {

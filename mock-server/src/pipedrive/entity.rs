@@ -121,11 +121,6 @@ im | Instant messenger | varchar",
             ("visible_to", Takes::Whole),
             ("label_ids", Takes::Wholes),
             ("address", Takes::Address),
-            ("website", Takes::Text),
-            ("linkedin", Takes::Text),
-            ("industry", Takes::Whole),
-            ("annual_revenue", Takes::Number),
-            ("employee_count", Takes::Whole),
             ("custom_fields", Takes::Custom),
         ],
         required: &["name"],
@@ -326,12 +321,67 @@ owner_id | Owner | user",
     },
 ];
 
+/// What replies hold only where `include_fields` asks for it.
+const INCLUDED: &[&str] = &[
+    "next_activity_id",
+    "last_activity_id",
+    "activities_count",
+    "done_activities_count",
+    "undone_activities_count",
+    "email_messages_count",
+    "files_count",
+    "notes_count",
+    "followers_count",
+    "smart_bcc_email",
+];
+/// The same, of one entity only.
+const INCLUDED_IN: &[(&str, &[&str])] = &[
+    (
+        "deals",
+        &[
+            "source_lead_id",
+            "first_won_time",
+            "products_count",
+            "participants_count",
+            "last_incoming_mail_time",
+            "last_outgoing_mail_time",
+        ],
+    ),
+    (
+        "persons",
+        &[
+            "open_deals_count",
+            "closed_deals_count",
+            "won_deals_count",
+            "lost_deals_count",
+            "marketing_status",
+            "doi_status",
+        ],
+    ),
+    (
+        "organizations",
+        &["open_deals_count", "closed_deals_count", "won_deals_count", "lost_deals_count", "people_count"],
+    ),
+];
+
 /// The entity of a plural name.
 pub fn of(name: &str) -> Option<&'static Entity> {
     ENTITIES.iter().find(|entity| entity.name == name)
 }
 
 impl Entity {
+    /// Whether `include_fields` may name that.
+    pub fn includes(&self, name: &str) -> bool {
+        match self.name {
+            "activities" => name == "attendees",
+            "persons" | "organizations" | "deals" => {
+                let own = INCLUDED_IN.iter().find(|(entity, _)| *entity == self.name);
+                INCLUDED.contains(&name) || own.is_some_and(|(_, names)| names.contains(&name))
+            }
+            _ => false,
+        }
+    }
+
     /// A record with every member, in the order of the wire.
     pub fn template(&self, user: u64) -> Map<String, Value> {
         let body = match self.name {

@@ -1,6 +1,7 @@
 //! Version 2's lists: conditions, order, cursors, and what a record shows.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
@@ -17,21 +18,46 @@ pub struct View<'a> {
     custom: Vec<&'a str>,
     option_labels: bool,
     labels: bool,
+    include: Vec<&'a str>,
+    /// How many activities are linked to each record, where that is asked for.
+    activities: HashMap<u64, u64>,
 }
 
 impl<'a> View<'a> {
     /// What a request asks for.
-    pub fn of(request: &'a Request) -> Result<View<'a>, Reply> {
+    pub fn of(request: &'a Request, account: &Account, entity: &Entity) -> Result<View<'a>, Reply> {
+        let include: Vec<&str> = request.list("include_fields");
+        if let Some(unknown) = include.iter().find(|name| !entity.includes(name)) {
+            return Err(errors::schema(&format!("include_fields: '{unknown}' is not allowed")));
+        }
+        let mut activities = HashMap::new();
+        if include.contains(&"activities_count") {
+            let member =
+                format!("{}_id", if entity.name == "organizations" { "org" } else { entity.singular });
+            let records =
+                account.tables.get("activities").into_iter().flat_map(|table| table.records.values());
+            for activity in records.filter(|activity| !activity.deleted) {
+                if let Some(id) = activity.get(&member).as_u64() {
+                    *activities.entry(id).or_insert(0) += 1;
+                }
+            }
+        }
         let custom = request.list("custom_fields");
         if custom.len() > 15 {
             return Err(errors::schema("custom_fields: at most 15 keys"));
         }
         let flag = |name: &str| matches!(request.param(name), Some("true" | "1"));
-        Ok(View { custom, option_labels: flag("include_option_labels"), labels: flag("include_labels") })
+        Ok(View {
+            custom,
+            option_labels: flag("include_option_labels"),
+            labels: flag("include_labels"),
+            include,
+            activities,
+        })
     }
 
     fn is_plain(&self) -> bool {
-        self.custom.is_empty() && !self.option_labels && !self.labels
+        self.custom.is_empty() && !self.option_labels && !self.labels && self.include.is_empty()
     }
 
     /// Writes a record.
@@ -41,6 +67,15 @@ impl<'a> View<'a> {
             return;
         }
         let mut members = record.members.clone();
+        for name in &self.include {
+            let value = match *name {
+                "activities_count" => json!(self.activities.get(&record.id).unwrap_or(&0)),
+                "attendees" => json!([]),
+                name if name.ends_with("_count") => json!(0),
+                _ => json!(null),
+            };
+            members.entry((*name).to_owned()).or_insert(value);
+        }
         if let Some(Value::Object(custom)) = members.get_mut("custom_fields") {
             if !self.custom.is_empty() {
                 custom.retain(|key, _| self.custom.contains(&key.as_str()));
@@ -222,7 +257,7 @@ impl Key {
 pub fn list(request: &Request, account: &Account, entity: &Entity, archived: bool) -> Outcome {
     let table = account.tables.get(entity.name).ok_or_else(errors::no_endpoint)?;
     let limit = paging::limit(request, paging::MAX_PAGE)?;
-    let view = View::of(request)?;
+    let view = View::of(request, account, entity)?;
     let conditions = conditions(request, account, entity, archived)?;
     let field = request.param("sort_by").unwrap_or("id");
     if !entity.sorts.contains(&field) {

@@ -29,7 +29,7 @@ use crate::exchange::{Outcome, Reply, Request};
 use crate::faults::glob;
 use crate::oauth::Standing;
 use crate::vendor::Vendor;
-use crate::world::{RateLimit, World, read, write};
+use crate::world::{RateLimit, World, write};
 
 /// The burst limit that Pipedrive announces.
 const ANNOUNCED: RateLimit = RateLimit { max: 80, window_ms: 2000 };
@@ -98,7 +98,7 @@ fn version_1(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Out
     match rest {
         ["leads", rest @ ..] => leads::answer(request, account, rest),
         ["notes", rest @ ..] => notes::answer(request, account, rest),
-        ["users", rest @ ..] => small::users(request, &read(account), rest),
+        ["users", rest @ ..] => small::users(request, account, rest),
         ["filters", rest @ ..] => small::filters(request, account, rest),
         ["webhooks", rest @ ..] => small::webhooks(request, account, rest),
         ["currencies"] => small::currencies(request),

@@ -62,7 +62,7 @@ fn parse_id(id: &str) -> Result<u64, Reply> {
 }
 
 fn show(request: &Request, account: &Account, entity: &Entity, id: u64) -> Outcome {
-    let view = View::of(request)?;
+    let view = View::of(request, account, entity)?;
     let table = account.tables.get(entity.name).ok_or_else(errors::no_endpoint)?;
     let record = table.records.get(&id).ok_or_else(|| errors::not_found(entity.singular))?;
     let mut out = b"{\"success\":true,\"data\":".to_vec();

@@ -19,9 +19,61 @@ fn only_get(request: &Request) -> Result<(), Reply> {
     if request.method == http::Method::GET { Ok(()) } else { Err(errors::bad_method()) }
 }
 
+/// A user as it is shown.
+pub fn user(id: u64, name: &str, email: &str, active: bool, created: &str) -> Value {
+    json!({
+        "id": id, "name": name, "default_currency": "USD", "locale": "en_US", "lang": 1, "email": email, "phone": null,
+        "activated": false, "last_login": null, "created": created, "modified": created, "has_created_company": false,
+        "access": [{ "app": "sales", "admin": false, "permission_set_id": "62cc4d7f-4038-4352-abf3-a8c1c822b631" }],
+        "active_flag": active, "timezone_name": "Europe/London", "timezone_offset": "+00:00", "role_id": 1,
+        "icon_url": null, "is_you": false, "is_deleted": false,
+    })
+}
+
+/// Users that are invited or whose access changes: nothing else about them can be set.
+fn write_user(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Outcome {
+    let body = &request.json().map_err(|_| errors::bad("Bad request"))?;
+    let active = match &body["active_flag"] {
+        Value::Null => None,
+        Value::Bool(active) => Some(*active),
+        _ => return Err(errors::bad("active_flag must be a boolean")),
+    };
+    let mut account = write(account);
+    match (request.method.as_str(), rest) {
+        ("POST", []) => {
+            let email = body["email"].as_str().filter(|email| email.contains('@'));
+            let email = email.ok_or_else(|| errors::bad("email must be a valid email address"))?.to_owned();
+            if account.users.iter().any(|user| user["email"] == email.as_str()) {
+                return Err(errors::bad("User already exists in this company"));
+            }
+            let last = account.users.iter().filter_map(|user| user["id"].as_u64()).max().unwrap_or(0);
+            let name = email.split('@').next().unwrap_or_default().to_owned();
+            let made = user(last + 1, &name, &email, active.unwrap_or(true), &spaced(now_ms()));
+            account.users.push(made.clone());
+            ok(&made)
+        }
+        ("PUT", [id]) => {
+            let active = active.ok_or_else(|| errors::bad("active_flag must be given."))?;
+            let id: Option<u64> = id.parse().ok();
+            let user = account.users.iter_mut().find(|user| user["id"].as_u64() == id).ok_or_else(no_user)?;
+            put(user, "active_flag", json!(active));
+            put(user, "modified", json!(spaced(now_ms())));
+            ok(user)
+        }
+        _ => Err(errors::bad_method()),
+    }
+}
+
+fn no_user() -> Reply {
+    Reply::json(404, &json!({ "success": false, "error": "User not found or not accessible." }))
+}
+
 /// Users: no pages.
-pub fn users(request: &Request, account: &Account, rest: &[&str]) -> Outcome {
-    only_get(request)?;
+pub fn users(request: &Request, account: &RwLock<Account>, rest: &[&str]) -> Outcome {
+    if request.method != http::Method::GET {
+        return write_user(request, account, rest);
+    }
+    let account = read(account);
     match rest {
         [] => ok(&json!(account.users)),
         ["me"] => {
@@ -47,9 +99,7 @@ pub fn users(request: &Request, account: &Account, rest: &[&str]) -> Outcome {
         }
         [id] => {
             let found = account.users.iter().find(|user| user["id"].as_u64() == id.parse().ok());
-            found.map(|user| Reply::json(200, &json!({ "success": true, "data": user }))).ok_or_else(|| {
-                Reply::json(404, &json!({ "success": false, "error": "User not found or not accessible." }))
-            })
+            found.map(|user| Reply::json(200, &json!({ "success": true, "data": user }))).ok_or_else(no_user)
         }
         _ => Err(errors::no_endpoint()),
     }

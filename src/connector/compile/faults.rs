@@ -1,5 +1,7 @@
 //! Faults of a manifest, collected.
 
+use regex::Regex;
+
 use super::PointedFault;
 use crate::connector::manifest::RequestSpec;
 use crate::connector::request::RequestTemplate;
@@ -17,6 +19,13 @@ pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a String>) -> Str
 pub(super) struct Faults(pub Vec<PointedFault>);
 
 impl Faults {
+    /// A pattern that the whole of a text has to fit.
+    pub fn pattern(&mut self, at: &str, text: Option<&str>) -> Option<Regex> {
+        let whole = format!("^(?:{})$", text?);
+        let built = regex::RegexBuilder::new(&whole).size_limit(1 << 18).build();
+        self.ok(at, built.map_err(|fault| format!("not a regular expression: {fault}")))
+    }
+
     pub fn add(&mut self, at: &str, message: impl Into<String>) {
         self.0.push((at.to_owned(), message.into()));
     }
@@ -32,6 +41,7 @@ impl Faults {
             .collect()
     }
 
+    /// A request; `step` is its name unless it has an `operation_id` of its own.
     pub fn request(
         &mut self,
         at: &str,
@@ -39,6 +49,7 @@ impl Faults {
         spec: &RequestSpec,
         safety: Safety,
     ) -> Option<RequestTemplate> {
+        let step = spec.operation_id.as_deref().unwrap_or(step);
         match RequestTemplate::compile(step, spec, safety) {
             Ok(request) => Some(request),
             Err(messages) => {

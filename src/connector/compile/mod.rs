@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use regex::Regex;
 
 use self::faults::Faults;
 use self::head::{compile_policy, compile_sign};
@@ -24,8 +25,8 @@ use crate::model::{Policy, Resource, Safety, Verb};
 
 pub use faults::meant;
 pub use plan::{
-    DiscoverPlan, EnrichPlan, FilterPlan, HydratePlan, LinkPlan, ListPlan, MappingKey, OnePlan, ResourcePlan,
-    SignTemplate, SortPlan, SourcePlan, WritePlan,
+    DiscoverPlan, EnrichPlan, FilterPlan, HydratePlan, LinkPlan, ListPlan, MappingKey, OnePlan, PartPlan,
+    ResourcePlan, SignTemplate, SortPlan, SourcePlan, WritePlan,
 };
 pub use probe::ProbePlan;
 
@@ -44,6 +45,8 @@ pub struct Connector {
     pub never: Vec<HeaderName>,
     /// How requests are repeated and paced.
     pub policy: Policy,
+    /// What ids look like, where a resource does not say otherwise.
+    pub id: Option<Regex>,
     /// Discoveries by name.
     pub discover: BTreeMap<String, DiscoverPlan>,
     /// Resources with a mapping.
@@ -117,6 +120,7 @@ impl Connector {
         let mut resources = BTreeMap::new();
         for (&resource, spec) in &manifest.resources {
             let at = format!("/resources/{resource}");
+            let spec = &spec.with_id(manifest.id.as_deref());
             if let Some(name) = &spec.fields
                 && !manifest.discover.contains_key(name)
             {
@@ -145,8 +149,9 @@ impl Connector {
                 source.as_ref().map_or_else(|| resource.to_string(), |source| format!("{resource}.{source}"));
             faults.add("/resources", format!("`{name}` has a mapping file, but no entry here"));
         }
+        let id = faults.pattern("/id", manifest.id.as_deref());
         let policy = compile_policy(&manifest, &mut faults);
-        (Connector { manifest, base_url, sign, headers, never, policy, discover, resources }, faults.0)
+        (Connector { manifest, base_url, sign, headers, never, policy, id, discover, resources }, faults.0)
     }
 
     /// Whether a call of that resource and verb can be served.

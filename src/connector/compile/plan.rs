@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderName;
+use regex::Regex;
 
 use super::probe::ProbePlan;
-use crate::connector::manifest::{Discover, Enrich, Hydrate, Link, ListSpec, ResourceSpec, WriteSpec};
+use crate::connector::manifest::{Discover, Enrich, Hydrate, Link, ListSpec, Part, ResourceSpec, WriteSpec};
 use crate::connector::request::RequestTemplate;
 use crate::connector::template::{JsonTemplate, Template};
 use crate::mapping::{Codec, Frame, Mapping};
@@ -55,6 +56,10 @@ pub struct ResourcePlan {
     pub enrich: BTreeMap<String, Arc<EnrichPlan>>,
     /// Associations by name.
     pub links: BTreeMap<String, LinkPlan>,
+    /// Lists whose elements are records of their own, by name.
+    pub parts: BTreeMap<String, PartPlan>,
+    /// What ids look like.
+    pub id: Option<Regex>,
     /// The several objects that are this one resource; nothing else then stands here.
     pub sources: Vec<SourcePlan>,
 }
@@ -140,6 +145,8 @@ pub struct EnrichPlan {
     pub spec: Enrich,
     /// The request.
     pub request: RequestTemplate,
+    /// The request for the rest of one record's list.
+    pub more: Option<RequestTemplate>,
 }
 
 /// Reading one record, ready.
@@ -181,7 +188,27 @@ pub struct LinkPlan {
     pub remove: RequestTemplate,
 }
 
+/// A list whose elements are records of their own, ready.
+#[derive(Debug)]
+pub struct PartPlan {
+    /// What the manifest says.
+    pub spec: Part,
+    /// Reads the present ones.
+    pub current: RequestTemplate,
+    /// Adds one.
+    pub add: RequestTemplate,
+    /// Changes one.
+    pub change: RequestTemplate,
+    /// Removes one.
+    pub remove: RequestTemplate,
+}
+
 impl ResourcePlan {
+    /// Whether plain reads may hold but the beginning of a list, which a follow-up read completes.
+    pub fn goes_on_inline(&self) -> bool {
+        self.enrich.values().any(|plan| plan.spec.more.as_ref().is_some_and(|more| more.inline.is_some()))
+    }
+
     /// The CRM's name of the object, for a call about what lives in `parent`.
     pub fn object(&self, parent: Option<&str>) -> Option<Arc<str>> {
         match self.spec.object.as_deref() {

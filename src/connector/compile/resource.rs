@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::faults::{Faults, meant};
 use super::list::compile_list;
 use super::probe;
-use super::{EnrichPlan, LinkPlan, MappingKey, OnePlan, ResourcePlan, SourcePlan, WritePlan};
+use super::{EnrichPlan, LinkPlan, MappingKey, OnePlan, PartPlan, ResourcePlan, SourcePlan, WritePlan};
 use crate::connector::manifest::{OneSpec, ResourceSpec, WriteSpec};
 use crate::connector::template::JsonTemplate;
 use crate::mapping::{Frame, Mapping};
@@ -30,7 +30,14 @@ pub(super) fn compile_resource(
                 &enrich.request,
                 Safety::Read,
             )?;
-            Some((name.clone(), Arc::new(EnrichPlan { name: name.clone(), spec: enrich.clone(), request })))
+            let more = enrich.more.as_ref().and_then(|more| {
+                let at = format!("{at}/enrich/{name}/more/request");
+                faults.request(&at, &format!("{step}.more"), &more.request, Safety::Read)
+            });
+            Some((
+                name.clone(),
+                Arc::new(EnrichPlan { name: name.clone(), spec: enrich.clone(), request, more }),
+            ))
         })
         .collect();
     let pick = |at: &str, names: &[String], faults: &mut Faults| -> Vec<Arc<EnrichPlan>> {
@@ -111,10 +118,45 @@ pub(super) fn compile_resource(
             ))
         })
         .collect();
+    let parts = spec
+        .parts
+        .iter()
+        .filter_map(|(name, part)| {
+            let at = format!("{at}/parts/{name}");
+            let mut request = |what: &str, spec, safety| {
+                faults.request(&format!("{at}/{what}"), &format!("{resource}.{name}.{what}"), spec, safety)
+            };
+            let current = request("current", &part.current.request, Safety::Read);
+            let add = request("add", &part.add, Safety::Write);
+            // What is changed or removed already changes nothing a second time: these may be repeated.
+            let change = request("change", &part.change, Safety::Read);
+            let remove = request("remove", &part.remove, Safety::Read);
+            let spec = part.clone();
+            Some((
+                name.clone(),
+                PartPlan { spec, current: current?, add: add?, change: change?, remove: remove? },
+            ))
+        })
+        .collect();
+    let id = faults.pattern(&format!("{at}/id"), spec.id.as_deref());
     let id_path = mapping.id_path().unwrap_or_else(|| "id".to_owned());
     let sources = Vec::new();
     let spec = spec.clone();
-    ResourcePlan { spec, mapping, id_path, list, one, create, update, delete, enrich, links, sources }
+    ResourcePlan {
+        spec,
+        mapping,
+        id_path,
+        list,
+        one,
+        create,
+        update,
+        delete,
+        enrich,
+        links,
+        parts,
+        id,
+        sources,
+    }
 }
 
 /// A resource that is several objects of the CRM.
@@ -170,6 +212,8 @@ pub(super) fn compile_sources(
         delete: None,
         enrich: BTreeMap::new(),
         links: BTreeMap::new(),
+        parts: BTreeMap::new(),
+        id: None,
         sources,
     })
 }

@@ -164,6 +164,29 @@ pub struct Enrich {
     /// How entries are paged, where they are.
     #[serde(default)]
     pub paging: Option<Paging>,
+    /// How the rest of one record's list is read, where an entry or a record holds but the beginning of it.
+    #[serde(default)]
+    pub more: Option<More>,
+    /// Whether the call has failed where this read fails; else that is a warning.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// How the rest of one record's list is read.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct More {
+    /// Path of the `{cursor}` in an entry; absent or null where the entry is complete.
+    pub at: String,
+    /// Path of the `{cursor}` in a record that a plain read has completed itself.
+    #[serde(default)]
+    pub inline: Option<String>,
+    /// The request, with `{id}` and `{cursor}`.
+    pub request: RequestSpec,
+    /// Where the further items are in the reply.
+    pub records: String,
+    /// Path of the next `{cursor}` in the reply.
+    pub next: String,
 }
 
 /// Makes a list from a list in an entry.

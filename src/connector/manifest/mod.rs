@@ -20,9 +20,11 @@ use crate::model::Resource;
 pub use auth::{Auth, Basic, ClientAuth, GrantKind, OAuth2, RefreshToken, Sign, Urls};
 pub use discover::{Discover, DiscoverField, DiscoverOptions, PathIs};
 pub use errors::{ErrorList, ErrorRule, Errors, Meaning, RateLimit, Retry};
-pub use list::{Directions, Enrich, FilterSpec, Hydrate, ListSpec, Reshape, ReshapeKey, SortSpec};
+pub use list::{Directions, Enrich, FilterSpec, Hydrate, ListSpec, More, Reshape, ReshapeKey, SortSpec};
 pub use paging::{KeysetOps, PageSize, Paging};
-pub use resource::{Link, LinkCurrent, OneSpec, ProbeSpec, RequestSpec, ResourceSpec, SourceSpec, WriteSpec};
+pub use resource::{
+    Current, Link, OneSpec, Part, ProbeSpec, RequestSpec, ResourceSpec, SourceSpec, WriteSpec,
+};
 
 /// A whole manifest.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -50,6 +52,10 @@ pub struct Manifest {
     /// Headers of every request.
     #[serde(default)]
     pub headers: Headers,
+    /// What ids look like, as a regular expression over the whole id: a call that names another is told that there is no
+    /// such record, and nothing is sent. Resources may differ.
+    #[serde(default)]
+    pub id: Option<String>,
     /// The longest URL that the CRM takes, in bytes; 8000 unless said.
     #[serde(default = "default_url_limit")]
     pub url_limit_bytes: usize,

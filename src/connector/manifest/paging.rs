@@ -62,6 +62,10 @@ pub enum Paging {
         /// Paths of a flag that says whether more follow, the first that is there; without any, a short page is the last.
         #[serde(default)]
         more: Vec<String>,
+        /// Whether pages begin by the records delivered last, one of which every page holds again: exact under inserts and
+        /// deletions.
+        #[serde(default)]
+        anchored: bool,
         /// Page sizes.
         size: PageSize,
     },

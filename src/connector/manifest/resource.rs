@@ -30,6 +30,9 @@ pub struct RequestSpec {
     /// Whether the body is sent as a form instead.
     #[serde(default)]
     pub form: bool,
+    /// The step's name in warnings, logs and a body's `pass_through`; made of resource, part and what is done unless said.
+    #[serde(default)]
+    pub operation_id: Option<String>,
 }
 
 fn default_method() -> String {
@@ -74,6 +77,12 @@ pub struct ResourceSpec {
     /// Associations that are not part of a record's body, by the name that mappings use.
     #[serde(default)]
     pub links: BTreeMap<String, Link>,
+    /// Lists in a record whose elements the CRM keeps as records of their own, written by calls of their own.
+    #[serde(default)]
+    pub parts: BTreeMap<String, Part>,
+    /// What ids look like, as a regular expression over the whole id; the manifest's `id` unless said.
+    #[serde(default)]
+    pub id: Option<String>,
     /// The CRM's several objects that are this one resource, in the order in which they are listed. Each has a mapping
     /// file of its own, `<resource>.<name>.yaml`, whose `id` has a prefix of its own; nothing else stands beside them.
     #[serde(default)]
@@ -96,6 +105,19 @@ pub struct SourceSpec {
 }
 
 impl ResourceSpec {
+    /// The same with that pattern of ids, where it has none of its own.
+    pub fn with_id(&self, id: Option<&str>) -> ResourceSpec {
+        let mut spec = self.clone();
+        for spec in
+            std::iter::once(&mut spec.id).chain(spec.sources.iter_mut().map(|source| &mut source.resource.id))
+        {
+            if spec.is_none() {
+                *spec = id.map(str::to_owned);
+            }
+        }
+        spec
+    }
+
     /// Whether the CRM can do that.
     pub fn can(&self, verb: Verb) -> bool {
         if self.sources.iter().any(|source| source.resource.can(verb)) {
@@ -190,18 +212,25 @@ pub struct Link {
     #[serde(default)]
     pub in_create: Option<Value>,
     /// How the present ones are read, with `{id}`.
-    pub current: LinkCurrent,
+    pub current: Current,
     /// How one is added, with `{id}` and `{to}`.
     pub add: RequestSpec,
     /// How one is removed, with `{id}` and `{to}`.
     pub remove: RequestSpec,
+    /// Whether the write has failed where this fails; else that is a warning.
+    #[serde(default = "yes")]
+    pub required: bool,
 }
 
-/// How a record's present associations are read.
+fn yes() -> bool {
+    true
+}
+
+/// How what belongs to a record is read before it is changed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LinkCurrent {
-    /// The request.
+pub struct Current {
+    /// The request, with `{id}` and, where it is paged, `{cursor}`.
     pub request: RequestSpec,
     /// Where they are in the reply.
     pub records: String,
@@ -210,4 +239,39 @@ pub struct LinkCurrent {
     /// A path that only the one shown by a single link has; without such an entry the first is it.
     #[serde(default)]
     pub shown: Option<String>,
+    /// Path of the next page's `{cursor}`; absent or null at the end.
+    #[serde(default)]
+    pub next: Option<String>,
+}
+
+/// A list in a record whose elements the CRM keeps as records of their own, such as the stages of a pipeline.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The unified list; elements may name the one that they mean by `id`.
+    pub field: String,
+    /// Where the mapping writes the list in the body, which is then sent without it.
+    pub at: String,
+    /// Whether a create's body takes the list with it.
+    #[serde(default)]
+    pub in_create: bool,
+    /// The element's key that says the same as in the CRM where no `id` does, such as its name.
+    pub same: String,
+    /// The element's key for its place in the list, where that has to be said.
+    #[serde(default)]
+    pub position: Option<String>,
+    /// Keys of a present element that its change must repeat.
+    #[serde(default)]
+    pub keep: Vec<String>,
+    /// How the present ones are read.
+    pub current: Current,
+    /// How one is added, with `{id}` and `{item}`.
+    pub add: RequestSpec,
+    /// How one is changed, with `{id}`, `{to}` and `{item}`.
+    pub change: RequestSpec,
+    /// How one is removed, with `{id}` and `{to}`.
+    pub remove: RequestSpec,
+    /// Whether the write has failed where this fails; else that is a warning.
+    #[serde(default = "yes")]
+    pub required: bool,
 }

@@ -37,6 +37,8 @@ pub struct Link {
     pub name: String,
     /// The ids of the other records; empty to unlink.
     pub ids: Vec<String>,
+    /// Whether these are to be all there are. A field that holds one id means the one that it shows, and no others.
+    pub whole: bool,
 }
 
 /// What a unified body comes to on the CRM's side.
@@ -450,14 +452,18 @@ fn link(name: &str, value: &Value, pointer: &str, output: &mut Output<'_>) {
     }
     let mut known = HashSet::new();
     ids.retain(|id| known.insert(id.clone()));
+    let whole = value.is_array();
     // One association may be written through two fields, as one id and as all of them.
     match output.written.links.iter_mut().find(|link| link.name == name) {
-        Some(link) => ids.into_iter().for_each(|id| {
-            if !link.ids.contains(&id) {
-                link.ids.push(id);
+        Some(link) => {
+            link.whole |= whole;
+            for id in ids {
+                if !link.ids.contains(&id) {
+                    link.ids.push(id);
+                }
             }
-        }),
-        None => output.written.links.push(Link { name: name.to_owned(), ids }),
+        }
+        None => output.written.links.push(Link { name: name.to_owned(), ids, whole }),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::mapping::{Captured, Extras, Records, Span};
 use crate::model::{Call, Outcome, Reply, Warning};
 use crate::normalise::raw;
+use crate::plan::anchored::Search;
 use crate::plan::ask::Asked;
 use crate::plan::enrich::{Failed, Round};
 use crate::plan::explain::Explanations;
@@ -89,6 +90,8 @@ pub struct List {
     part_of: Option<PartOf>,
     part: Part,
     explained: Option<Explanations>,
+    /// Where the records delivered last are looked for, once they are not where they were.
+    search: Option<Search>,
 }
 
 /// What the replies to come are.
@@ -116,6 +119,8 @@ struct Fetched {
     rows: Vec<Row>,
     /// Follow-up reads that failed.
     failed: Vec<Failed>,
+    /// How many may be taken, where some that follow were delivered before.
+    free: Option<usize>,
 }
 
 impl List {
@@ -177,6 +182,7 @@ impl List {
             part_of,
             part: Part::default(),
             explained: call.query.explain.then(Explanations::default),
+            search: None,
         };
         let step = list.ask_page(call, ground)?;
         Ok((list, step))

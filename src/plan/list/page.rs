@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::cursor::invalid_cursor;
 use super::{Fetched, List, PAGES_PER_CALL, PartOf, Stage, append};
 use crate::connector::compile::{ListPlan, ResourcePlan};
 use crate::connector::manifest::Paging;
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::mapping::{Extras, Plucking, Reading, Records, Span, pluck, read_page};
 use crate::model::{Call, Format, Outcome, Reply, Request};
 use crate::normalise::classify;
+use crate::plan::anchored::{self, Search};
 use crate::plan::enrich::Round;
 use crate::plan::explain::{Sent, explain};
 use crate::plan::ground::Ground;
@@ -45,10 +47,30 @@ impl List {
             extras::chunk(&mut extras, plan.spec.records.as_deref(), id_path, &chunk.body)
                 .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
         }
-        let mut fetched =
-            Fetched { window, reply, extras, hydrated: None, rows: Vec::new(), failed: Vec::new() };
+        let mut fetched = Fetched {
+            window,
+            reply,
+            extras,
+            hydrated: None,
+            rows: Vec::new(),
+            failed: Vec::new(),
+            free: None,
+        };
+        if resource.goes_on_inline() {
+            let records = plan.spec.records.as_deref();
+            let unfinished = extras::unfinished(records, id_path, &fetched.reply.body, 1)
+                .map_err(|fault| classify::malformed(&ground.connector, &fault.to_string()))?;
+            let mut round = Round::default();
+            let fields = call.query.fields.as_ref();
+            let requests = round.complete(&resource.enrich, &unfinished, fields, ground)?;
+            if !requests.is_empty() {
+                self.stage = Stage::Enrich(fetched, round);
+                return Ok(Step::Ask(requests));
+            }
+        }
         let is_keyset = matches!(plan.spec.paging, Paging::Keyset { .. });
-        if !is_keyset && plan.hydrate.is_none() && plan.enrich.is_empty() {
+        let anchored = matches!(plan.spec.paging, Paging::Offset { anchored: true, .. });
+        if !is_keyset && !anchored && plan.hydrate.is_none() && plan.enrich.is_empty() {
             return self.map(fetched, call, ground);
         }
         let id_path = plan.hydrate.as_ref().map_or(id_path, |hydrate| hydrate.spec.id.as_str());
@@ -70,6 +92,13 @@ impl List {
                 (row.next().flatten(), id)
             })
             .collect();
+        if anchored {
+            match self.find_place(&mut fetched, ground) {
+                Ok(()) => {}
+                Err(Some(error)) => return Err(error),
+                Err(None) => return self.ask_page(call, ground),
+            }
+        }
         if let Some(hydrate) = &plan.hydrate {
             let wanted: Vec<String> = self.ids(&fetched);
             if !wanted.is_empty() {
@@ -84,6 +113,41 @@ impl List {
             }
         }
         self.enrich(fetched, call, ground)
+    }
+
+    /// Finds where the records that were not delivered before begin on a page of an anchored list. Without place, another
+    /// window is to be asked for, or, with an error, there is none left.
+    fn find_place(
+        &mut self,
+        fetched: &mut Fetched,
+        ground: &Ground,
+    ) -> std::result::Result<(), Option<Error>> {
+        let (at, seen) = match &self.position {
+            Position::Anchored { at, seen } => (*at, seen.clone()),
+            _ => (0, Vec::new()),
+        };
+        if let Some((skip, free)) = anchored::place(&fetched.rows, &seen) {
+            fetched.window.skip = skip;
+            fetched.free = Some(free);
+            self.search = None;
+            return Ok(());
+        }
+        let from = fetched.window.offset.unwrap_or(0);
+        let to = from + fetched.rows.len() as u64;
+        let ended = fetched.rows.len() < fetched.window.size;
+        let search = self.search.get_or_insert_with(|| Search::new(from, to, ended));
+        search.saw(from, to, ended);
+        match search.next(fetched.window.size as u64) {
+            Some(start) if self.pages < PAGES_PER_CALL => {
+                // A window begins one record before its position.
+                self.position = Position::Anchored { at: start + u64::from(start > 0), seen };
+                Err(None)
+            }
+            _ => {
+                let lost = format!("none of the {} records before {at} is in the list any more", seen.len());
+                Err(Some(invalid_cursor(ground, lost)))
+            }
+        }
     }
 
     /// The ids of the records of a page that will be taken.
@@ -127,8 +191,8 @@ impl List {
     pub(super) fn map(&mut self, fetched: Fetched, call: &Call, ground: &Ground) -> Result<Step> {
         let resource = ground.resource(call)?;
         let plan = self.plan(resource)?;
-        let Fetched { window, reply, extras, hydrated, rows, failed } = fetched;
-        let mut take = self.limit - self.consumed;
+        let Fetched { window, reply, extras, hydrated, rows, failed, free } = fetched;
+        let mut take = (self.limit - self.consumed).min(free.unwrap_or(usize::MAX));
         let mut keyset_next = None;
         if let Paging::Keyset { .. } = plan.spec.paging
             && let Some(at) = self.keyset_position(call)
@@ -189,7 +253,7 @@ impl List {
             self.part.rows = rows;
             return self.finish(call, ground, None);
         }
-        let next = match plan.spec.paging {
+        let next = match &plan.spec.paging {
             Paging::Keyset { .. } => keyset_next.map(Position::Keyset),
             _ => paging::advance(
                 &plan.spec.paging,
@@ -202,6 +266,20 @@ impl List {
                     headers: &reply.headers,
                 },
             ),
+        };
+        let next = match (next, &plan.spec.paging) {
+            (Some(Position::Offset(_)), Paging::Offset { anchored: true, .. }) => {
+                let seen = match &self.position {
+                    Position::Anchored { seen, .. } => seen.as_slice(),
+                    _ => &[],
+                };
+                let delivered = rows.iter().skip(window.skip).take(taken);
+                Some(Position::Anchored {
+                    at: window.offset.unwrap_or(0) + (window.skip + taken) as u64,
+                    seen: anchored::after(seen, delivered),
+                })
+            }
+            (next, _) => next,
         };
         match next {
             // As a part of a longer list, values that follow are merged with those of others.

@@ -21,7 +21,10 @@ impl List {
         // One record more than wanted shows where the last group of equal keys ends.
         let cuts = matches!(plan.spec.paging, Paging::Keyset { .. }) && call.query.sort.is_some();
         let ahead = usize::from(cuts && self.part_of != Some(PartOf::Merge));
-        let window = paging::window(&plan.spec.paging, &self.position, self.limit - self.consumed + ahead);
+        let window = {
+            let wanted = if self.search.is_some() { usize::MAX } else { self.limit - self.consumed + ahead };
+            paging::window(&plan.spec.paging, &self.position, wanted)
+        };
         let mut clauses = self.way.clauses.clone();
         let mut order = call
             .query
