@@ -15,6 +15,7 @@ mod oauth;
 mod once;
 mod paging;
 mod resources;
+mod steps;
 mod table;
 mod tokens;
 mod vault_consumers;
