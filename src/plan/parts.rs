@@ -24,7 +24,7 @@ pub struct Named {
     /// The part's name in the manifest.
     name: String,
     /// Its elements in the CRM's words, with the id that the body gives.
-    items: Vec<(Value, Option<String>)>,
+    items: Vec<Item>,
 }
 
 /// Takes out of a body the lists that calls of their own write.
@@ -209,19 +209,22 @@ impl Parts {
     }
 }
 
+/// An element in the CRM's words, with the id that the body gives.
+type Item = (Value, Option<String>);
+/// Whether an element is that present one.
+type Same<'a> = &'a dyn Fn(&Item, &Value) -> bool;
+
 /// Which present element each of the meant ones is: that of its id, else one that says the same in `same`, else the next
 /// that is left, so that another name renames.
-fn pair(spec: &Part, items: &[(Value, Option<String>)], entries: &[Value]) -> Vec<Option<usize>> {
+fn pair(spec: &Part, items: &[Item], entries: &[Value]) -> Vec<Option<usize>> {
     let mut paired: Vec<Option<usize>> = vec![None; items.len()];
     let mut left: Vec<usize> = (0..entries.len()).collect();
-    let same = |item: &(Value, Option<String>), entry: &Value| {
+    let same = |item: &Item, entry: &Value| {
         dig_text(&item.0, &spec.same).is_some_and(|text| dig_text(entry, &spec.same) == Some(text))
     };
-    let by_id = |item: &(Value, Option<String>), entry: &Value| {
-        item.1.is_some() && dig_text(entry, &spec.current.id) == item.1
-    };
-    let any = |item: &(Value, Option<String>), _: &Value| item.1.is_none();
-    let ways: [&dyn Fn(&(Value, Option<String>), &Value) -> bool; 3] = [&by_id, &same, &any];
+    let by_id = |item: &Item, entry: &Value| item.1.is_some() && dig_text(entry, &spec.current.id) == item.1;
+    let any = |item: &Item, _: &Value| item.1.is_none();
+    let ways: [Same<'_>; 3] = [&by_id, &same, &any];
     for way in ways {
         for (item, place) in items.iter().zip(&mut paired).filter(|(_, place)| place.is_none()) {
             let found = left.iter().position(|at| entries.get(*at).is_some_and(|entry| way(item, entry)));

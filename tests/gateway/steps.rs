@@ -24,7 +24,7 @@ async fn a_pipelines_stages_are_changed_added_and_removed_and_the_rest_is_left_a
     for service in SERVICES {
         world.connect(service, "steps").await;
         let stage = |name: &str, chance: i64| json!({"name": name, "win_probability": chance});
-        let body = json!({"name": "Renewals", "stages": [stage("Due", 20), stage("Offer", 60), stage("Renewed", 100)]});
+        let body = json!({"name": "Extensions", "stages": [stage("Due", 20), stage("Offer", 60), stage("Renewed", 100)]});
         let made =
             world.ask("POST", "/crm/pipelines").of(service).consumer("steps").body(body).send().await.ok();
         let id = made["data"]["id"].as_str().unwrap().to_owned();
@@ -179,7 +179,7 @@ async fn an_id_that_names_an_endpoint_of_the_crm_reaches_none() {
         ("pipedrive", "/crm/users/me"),
         ("pipedrive", "/crm/leads/search"),
     ] {
-        let account = "endpoints";
+        let account = &format!("endpoints{}", path.replace('/', "-"));
         world.connect(service, account).await;
         let all = Filter::account(vendor(service), account);
         world.get(path).of(service).consumer(account).send().await.fails(404, "EntityNotFoundError");
