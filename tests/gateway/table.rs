@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Reply, SERVICES, World};
 
+/// By resource, connector and kind: the filters or sorts that it can apply, and those that it cannot.
+type Names<'a> = BTreeMap<(Resource, &'a str, &'a str), (Vec<String>, Vec<String>)>;
+
 /// What came of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Cell {
@@ -192,7 +195,7 @@ async fn every_operation_filter_and_sort_does_what_its_connector_declares() {
     let registry = load(&source, contract::document()).unwrap();
     let mut faults = Vec::new();
     let mut cells: BTreeMap<(Resource, &str, Verb), Cell> = BTreeMap::new();
-    let mut names: BTreeMap<(Resource, &str, &str), (Vec<String>, Vec<String>)> = BTreeMap::new();
+    let mut names: Names<'_> = BTreeMap::new();
     for service in SERVICES {
         let connector = registry.get(&ServiceId::new(service)).unwrap();
         let contact = world
@@ -270,10 +273,7 @@ async fn every_operation_filter_and_sort_does_what_its_connector_declares() {
     );
 }
 
-fn markdown(
-    cells: &BTreeMap<(Resource, &str, Verb), Cell>,
-    names: &BTreeMap<(Resource, &str, &str), (Vec<String>, Vec<String>)>,
-) -> String {
+fn markdown(cells: &BTreeMap<(Resource, &str, Verb), Cell>, names: &Names<'_>) -> String {
     let mut text = String::from(
         "# What works on which CRM\n\nMade by a run of every operation, filter and sort of the contract through the gateway \
          (`tests/gateway/table.rs`).\n`yes`: it succeeded. `–`: the CRM cannot, and the answer is the typed error that says so. \
