@@ -76,14 +76,14 @@ pub async fn start(settings: Settings, store: Store) -> std::result::Result<Runn
     let app = Arc::new(app);
     let gate = Gate::open(&settings).await?;
     let url = gate.url();
-    let server = Server::new(&gate, settings, contract, Doors(Arc::clone(&app)))?;
+    let server = Server::new(&gate, settings, Arc::clone(&contract), Doors(Arc::clone(&app), contract))?;
     let stop = app.stopping.clone();
     let served = tokio::spawn(gate.serve(server, stop.clone()));
     Ok(Running { url, app, store, stop, served })
 }
 
 /// Which room answers what.
-struct Doors(Arc<App>);
+struct Doors(Arc<App>, Arc<Contract>);
 
 impl Handler for Doors {
     fn recorder(&self) -> Option<&Arc<Recorder>> {
@@ -91,7 +91,7 @@ impl Handler for Doors {
     }
 
     async fn answer(&self, context: Context, key: Secret, call: Arriving) -> Result<Answer> {
-        let Doors(app) = self;
+        let Doors(app, _) = self;
         let (app_id, consumer) = (context.app.clone(), context.consumer.clone());
         let admitted = {
             let (method, path) = call.route();
@@ -105,10 +105,10 @@ impl Handler for Doors {
     }
 
     async fn portal(&self, visitor: Visitor, key: Option<Secret>, call: PortalArriving) -> Result<Answer> {
-        let Doors(app) = self;
+        let Doors(app, contract) = self;
         let (app_id, consumer) = (visitor.app.clone(), visitor.consumer.clone());
         let Some((key, app_id)) = key.as_ref().zip(app_id.as_ref()) else {
-            return portal::answer(app, visitor, call.call()).await;
+            return portal::answer(app, contract, visitor, call.call()).await;
         };
         let admitted = {
             let (method, path) = call.route();
@@ -116,7 +116,7 @@ impl Handler for Doors {
             let knock = Knock { key, app: app_id, consumer, remote, method, path: &path };
             noting(&visitor.trail, app.access.admit(knock).await)?
         };
-        let result = portal::answer(app, visitor, call.call()).await;
+        let result = portal::answer(app, contract, visitor, call.call()).await;
         if let Some(consumer) = &consumer {
             app.access.count(app_id, consumer, CallsApi::Vault, service_of(&result));
         }

@@ -23,7 +23,7 @@ use crate::normalise::classify;
 use crate::plan::ask::Asked;
 use crate::plan::discover::{Discovery, DiscoveryStep};
 use crate::plan::{Ground, Plan, Step, Unified, sign};
-use crate::vault::Resolved;
+use crate::vault::{self, Resolved};
 
 /// How long one call may take with all its downstream requests.
 const CALL_TIME: Duration = Duration::from_secs(60);
@@ -39,12 +39,15 @@ pub async fn answer(
     context: Context,
     call: impl Future<Output = Result<Call>> + Send,
 ) -> Result<Answer> {
-    let call = call.await?;
+    let mut call = call.await?;
     if call.query.format != Format::Json {
         return stream::start(app, context, call).await;
     }
     let mut line = Line::open(&app, &context).await?;
-    match line.claim(&call, &context).await? {
+    line.warnings = vault::limit(&line.resolved, &mut call).map_err(|error| line.failure(error))?;
+    let turn = line.claim(&call, &context).await?;
+    line.warnings.extend(vault::fill(&line.resolved, &mut call));
+    match turn {
         None => line.answered(&call, &context).await,
         Some(Turn::Replay(answer)) => Ok(answer),
         Some(Turn::Write(claim)) => {
@@ -86,6 +89,8 @@ struct Line<'a> {
     refreshed: bool,
     /// The idempotency key that the call holds.
     claim: Option<Arc<Claim>>,
+    /// What the connection made of the call.
+    warnings: Vec<Warning>,
 }
 
 impl<'a> Line<'a> {
@@ -117,6 +122,7 @@ impl<'a> Line<'a> {
             trail: context.trail.clone(),
             refreshed: false,
             claim: None,
+            warnings: Vec::new(),
         })
     }
 
@@ -141,6 +147,7 @@ impl<'a> Line<'a> {
         let ground = self.ground(call, known)?;
         let mut unified = run(self, &ground, call).await?;
         unified.warnings.extend(warning);
+        unified.warnings.append(&mut self.warnings);
         Ok(unified)
     }
 

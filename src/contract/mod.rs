@@ -167,6 +167,12 @@ impl Contract {
         self.portal.get(operation as usize)
     }
 
+    /// The schema of what an update of that resource may hold: every field that can be written, none required.
+    pub fn fields(&self, resource: Resource) -> Option<&body::Schema> {
+        let update = self.rules(Operation::new(resource, Verb::Update))?;
+        update.body.as_ref()
+    }
+
     /// All unified operations of the contract.
     pub fn operations(&self) -> impl Iterator<Item = &Rules> {
         self.unified.iter().flatten()

@@ -2,7 +2,9 @@
 //! sockets, SQL, records of a CRM.
 //!
 //! [`answer`] finds the operation's handler: one `match`. Handlers live in one file per noun and
-//! read top to bottom: [`consumers`] · [`logs`] · [`mod@oauth`] · [`reply`] the envelope and pages.
+//! read top to bottom: [`consumers`] · [`connections`], [`card`] a connection as the wire has it, [`form`] its settings form,
+//! [`validate`] whether it works, [`defaults`] of resources, [`resources`] schema and example, [`consents`] · [`mod@oauth`] ·
+//! [`logs`] · [`reply`] the envelope and pages.
 //!
 //! # Adding an operation
 //!
@@ -14,19 +16,33 @@
 //! formed. What it must see to: that nothing is read but [`Desk::app`]'s. Operations with `security: []` in the contract are
 //! open to all: no key was shown, [`Desk::app`] fails, and every unknown query key is in `Query::keys` as text.
 
+pub mod card;
+pub mod connections;
+pub mod consents;
 pub mod consumers;
+pub mod defaults;
+pub mod form;
 pub mod logs;
 pub mod oauth;
 pub mod reply;
+pub mod resources;
+pub mod validate;
+
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::contract::Contract;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Answer, AppId, ConsumerId, OperationId, PortalCall, Visitor};
 
 /// What a handler works with: one call, who sent it, and what all calls share.
 pub struct Desk<'a> {
     /// What all calls share.
-    pub shared: &'a App,
+    pub shared: &'a Arc<App>,
+    /// What bodies are held against.
+    pub contract: &'a Contract,
     /// Who calls, from where.
     pub visitor: &'a Visitor,
     /// What is asked.
@@ -34,6 +50,18 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// The body; empty where none was sent.
+    pub fn body(&self) -> &Map<String, Value> {
+        static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.call.body.as_ref().unwrap_or(&EMPTY)
+    }
+
+    /// A text among the query's own keys.
+    pub fn key(&self, name: &str) -> Option<&str> {
+        let found = self.call.query.keys.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, value)| value.as_str())
+    }
+
     /// The application whose key was shown.
     ///
     /// # Errors
@@ -57,12 +85,13 @@ impl Desk<'_> {
 /// # Errors
 /// The row of the catalogue that the first fault on the way is.
 pub async fn answer(
-    app: &App,
+    app: &Arc<App>,
+    contract: &Contract,
     visitor: Visitor,
     call: impl Future<Output = Result<PortalCall>> + Send,
 ) -> Result<Answer> {
     let call = call.await?;
-    serve(&Desk { shared: app, visitor: &visitor, call: &call }).await
+    serve(&Desk { shared: app, contract, visitor: &visitor, call: &call }).await
 }
 
 async fn serve(desk: &Desk<'_>) -> Result<Answer> {
@@ -77,6 +106,25 @@ async fn serve(desk: &Desk<'_>) -> Result<Answer> {
         Op::ConnectionsConfirm => oauth::confirm(desk).await,
         Op::CreateCallbackState => oauth::callback_state(desk).await,
         Op::ConsumersAll => consumers::list(desk).await,
+        Op::ConsumersAdd => consumers::create(desk).await,
+        Op::ConsumersOne => consumers::one(desk).await,
+        Op::ConsumersUpdate => consumers::update(desk).await,
+        Op::ConsumersDelete => consumers::delete(desk).await,
+        Op::ConsumerRequestCountsAll => consumers::stats(desk).await,
+        Op::ConnectionsAll => connections::list(desk).await,
+        Op::ConnectionsOne => connections::one(desk).await,
+        Op::ConnectionsAdd => connections::create(desk).await,
+        Op::ConnectionsUpdate => connections::update(desk).await,
+        Op::ConnectionsDelete => connections::delete(desk).await,
+        Op::ConnectionsImport => connections::import(desk).await,
+        Op::ConnectionsMigrate => connections::migrate(desk).await,
+        Op::ValidateConnectionState => validate::validate(desk).await,
+        Op::ConnectionSettingsAll => defaults::read(desk).await,
+        Op::ConnectionSettingsUpdate => defaults::update(desk).await,
+        Op::ConnectionsSchema => resources::schema(desk).await,
+        Op::ConnectionsExample => resources::example(desk).await,
+        Op::ConnectionConsentsAll => consents::list(desk).await,
+        Op::ConnectionConsentUpdate => consents::update(desk).await,
         unserved => Err(Error::new(
             Kind::ConnectorOperationMappingNotFoundError,
             format!("The operation {unserved} is not served yet."),

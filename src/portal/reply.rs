@@ -9,6 +9,7 @@ use super::Desk;
 use crate::cursor::{Binding, Keyset, Position, Token};
 use crate::error::{Error, Kind, Result};
 use crate::model::Answer;
+use crate::storage;
 
 /// 200 with `data`.
 pub fn ok(data: impl Into<Value>) -> Answer {
@@ -19,6 +20,16 @@ pub fn ok(data: impl Into<Value>) -> Answer {
 /// 204 without a body.
 pub fn no_content() -> Answer {
     Answer::json(StatusCode::NO_CONTENT, "")
+}
+
+/// What could not be stored, as the caller is told it.
+pub fn told(error: storage::Error) -> Error {
+    match error {
+        storage::Error::Exists(..) => Error::new(Kind::ConflictError, format!("{error}.")),
+        storage::Error::Missing(..) => Error::new(Kind::EntityNotFoundError, format!("{error}.")),
+        storage::Error::Unusable(says) => Error::new(Kind::RequestValidationError, format!("{says}.")),
+        other => other.into(),
+    }
 }
 
 /// A point in time as the wire has it: ISO 8601, UTC. Empty for a time that no calendar has.

@@ -108,6 +108,33 @@ impl Store {
         Ok(found)
     }
 
+    /// All calls of the consumers from one id to another, both included, by API.
+    pub async fn calls_of_consumers(
+        &self,
+        app: &AppId,
+        (first, last): (&ConsumerId, &ConsumerId),
+    ) -> Result<Vec<(ConsumerId, CallsApi, u64)>, Error> {
+        let rows = sqlx::query(
+            "SELECT consumer_id, api, CAST(sum(calls) AS BIGINT) AS calls FROM consumer_calls \
+             WHERE app_id = $1 AND consumer_id BETWEEN $2 AND $3 GROUP BY consumer_id, api",
+        )
+        .bind(app.as_str())
+        .bind(first.as_str())
+        .bind(last.as_str())
+        .fetch_all(self.db().read())
+        .await?;
+        let mut found = Vec::new();
+        for row in &rows {
+            let name: &str = row.try_get("api")?;
+            let consumer = ConsumerId::new(row.try_get::<&str, _>("consumer_id")?);
+            let api = CallsApi::ALL.into_iter().find(|api| api.name() == name);
+            found.extend(
+                api.map(|api| Ok::<_, Error>((consumer, api, counted(row.try_get("calls")?)))).transpose()?,
+            );
+        }
+        Ok(found)
+    }
+
     /// An application's calls in a month, counted from January 1970.
     pub async fn calls_of_month(&self, app: &AppId, month: i64) -> Result<u64, Error> {
         let calls: Option<i64> =

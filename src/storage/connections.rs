@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -15,6 +16,8 @@ use crate::model::{AppId, Connection, ConnectionId, ConnectionState, ConsumerId,
 pub struct StoredConnection {
     /// The connection.
     pub connection: Connection,
+    /// Data that the application attaches.
+    pub metadata: Map<String, Value>,
     /// Why it is invalid, in the CRM's own code, such as `invalid_grant`.
     pub reason_code: Option<String>,
     /// Why it is invalid, in one sentence.
@@ -128,7 +131,14 @@ impl Store {
             settings: new.settings,
             captured: new.captured,
         };
-        Ok(StoredConnection { connection, reason_code: None, reason: None, created_ms: now, updated_ms: now })
+        Ok(StoredConnection {
+            connection,
+            metadata: Map::new(),
+            reason_code: None,
+            reason: None,
+            created_ms: now,
+            updated_ms: now,
+        })
     }
 
     /// An application's connections, by consumer and service; of one consumer where one is given.
@@ -146,6 +156,23 @@ impl Store {
         .fetch_all(self.db().read())
         .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// A consumer's connection to a service, without its credentials.
+    pub async fn connection(
+        &self,
+        app: &AppId,
+        consumer: &ConsumerId,
+        service: &ServiceId,
+    ) -> Result<Option<StoredConnection>, Error> {
+        let sql = "SELECT * FROM connections WHERE app_id = $1 AND consumer_id = $2 AND service = $3";
+        let row = sqlx::query(sql)
+            .bind(app.as_str())
+            .bind(consumer.as_str())
+            .bind(service.as_str())
+            .fetch_optional(self.db().read())
+            .await?;
+        row.as_ref().map(read).transpose()
     }
 
     /// A consumer's connections with their credentials opened, by service id. None of an unknown consumer.
@@ -383,6 +410,7 @@ fn read(row: &SqliteRow) -> Result<StoredConnection, Error> {
             settings: serde_json::from_str(row.try_get("settings")?)?,
             captured: serde_json::from_str(row.try_get("captured")?)?,
         },
+        metadata: serde_json::from_str(row.try_get("metadata")?)?,
         reason_code: row.try_get("reason_code")?,
         reason: row.try_get("reason")?,
         created_ms: row.try_get("created_ms")?,

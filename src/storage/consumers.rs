@@ -40,6 +40,16 @@ pub(super) fn place<'a>(app: &'a str, consumer: &'a str) -> Place<'a> {
 impl Store {
     /// Creates a consumer. Errors: no such application; the id is taken within it.
     pub async fn create_consumer(&self, app: &AppId, id: &ConsumerId) -> Result<Consumer, Error> {
+        self.create_consumer_with(app, id, &Map::new()).await
+    }
+
+    /// Creates a consumer with metadata. Errors: as [`Store::create_consumer`].
+    pub async fn create_consumer_with(
+        &self,
+        app: &AppId,
+        id: &ConsumerId,
+        metadata: &Map<String, Value>,
+    ) -> Result<Consumer, Error> {
         usable_id("consumer", id.as_str())?;
         if !self.has_application(app).await? {
             return Err(Error::Missing("application", app.to_string()));
@@ -49,12 +59,13 @@ impl Store {
         let _changes = self.changes(Topic::Consumer(app.as_str(), id.as_str()));
         let mut tx = self.db().write().await?;
         let done = sqlx::query(
-            "INSERT INTO consumers (app_id, id, data_key, created_ms, updated_ms) VALUES ($1, $2, $3, $4, $4) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO consumers (app_id, id, data_key, metadata, created_ms, updated_ms) \
+             VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING",
         )
         .bind(app.as_str())
         .bind(id.as_str())
         .bind(data_key)
+        .bind(serde_json::to_string(metadata)?)
         .bind(created_ms)
         .execute(&mut *tx)
         .await?;
@@ -65,11 +76,66 @@ impl Store {
         Ok(Consumer {
             id: id.clone(),
             app: app.clone(),
-            metadata: Map::new(),
+            metadata: metadata.clone(),
             services: Vec::new(),
             created_ms,
             updated_ms: created_ms,
         })
+    }
+
+    /// Sees to it that there is such a consumer. Errors: no such application; an id that cannot be used.
+    pub async fn ensure_consumer(&self, app: &AppId, id: &ConsumerId) -> Result<(), Error> {
+        match self.create_consumer(app, id).await {
+            Ok(_) | Err(Error::Exists(..)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One consumer.
+    pub async fn consumer(&self, app: &AppId, id: &ConsumerId) -> Result<Option<Consumer>, Error> {
+        let filter = ConsumersFilter { id: Some(id.as_str()), search: None };
+        Ok(self.consumers_page(app, filter, None, 1).await?.pop())
+    }
+
+    /// Replaces a consumer's metadata. Errors: there is none.
+    pub async fn set_consumer_metadata(
+        &self,
+        app: &AppId,
+        id: &ConsumerId,
+        metadata: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        let mut tx = self.db().write().await?;
+        let done =
+            sqlx::query("UPDATE consumers SET metadata = $3, updated_ms = $4 WHERE app_id = $1 AND id = $2")
+                .bind(app.as_str())
+                .bind(id.as_str())
+                .bind(serde_json::to_string(metadata)?)
+                .bind(now_ms())
+                .execute(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::Missing("consumer", id.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Deletes a consumer with its connections, credentials and data key, and has them overwritten in the file: nothing
+    /// sealed for it can be opened any more, from a copy of the database neither. Errors: there is none.
+    pub async fn delete_consumer(&self, app: &AppId, id: &ConsumerId) -> Result<(), Error> {
+        let changes = self.changes(Topic::Consumer(app.as_str(), id.as_str()));
+        let mut tx = self.db().write().await?;
+        let done = sqlx::query("DELETE FROM consumers WHERE app_id = $1 AND id = $2")
+            .bind(app.as_str())
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        drop(changes);
+        if done.rows_affected() == 0 {
+            return Err(Error::Missing("consumer", id.to_string()));
+        }
+        self.db().forget().await
     }
 
     /// An application's consumers, by id.
@@ -101,6 +167,20 @@ impl Store {
         .fetch_all(self.db().read())
         .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// The bytes that keep a consumer's secrets as they stand in the files: its wrapped data key, then each sealed credential.
+    /// Tests look for them.
+    pub async fn sealed_bytes(&self, app: &AppId, consumer: &ConsumerId) -> Result<Vec<Vec<u8>>, Error> {
+        let all = sqlx::query_scalar(
+            "SELECT data_key FROM consumers WHERE app_id = $1 AND id = $2 UNION ALL SELECT sealed FROM credentials \
+             JOIN connections ON connections.id = connection_id WHERE app_id = $1 AND consumer_id = $2",
+        )
+        .bind(app.as_str())
+        .bind(consumer.as_str())
+        .fetch_all(self.db().read())
+        .await?;
+        Ok(all)
     }
 
     /// The key that seals the consumer's credentials; none where there is no such consumer.

@@ -4,7 +4,7 @@
 //! from · [`keyring`] several of them, and rotation · [`sealed`] encryption and key derivation · [`sqlite`] the
 //! embedded database · then one file per noun:
 //! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`],
-//! [`calls`], [`idempotency`].
+//! [`calls`], [`extras`], [`idempotency`].
 //!
 //! Readers that keep what they read put the topic's [`Store::epoch`] into the key that they keep it under: every write
 //! moves it on, so nothing kept before a write is found after it.
@@ -15,6 +15,7 @@ pub mod calls;
 pub mod connections;
 pub mod consumers;
 mod credentials;
+pub mod extras;
 pub mod idempotency;
 pub mod integrations;
 pub mod keyfile;
@@ -38,6 +39,7 @@ pub use authorisations::{NewState, StateId, TakenState};
 pub use calls::{Calls, CallsApi};
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
 pub use consumers::{Consumer, ConsumersFilter};
+pub use extras::{Consent, DataScopes, Extras};
 pub use idempotency::{Claimed, NewClaim, Slot};
 pub use integrations::{Integration, NewIntegration};
 pub use keyring::{Keyring, Rotated};

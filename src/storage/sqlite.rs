@@ -80,6 +80,14 @@ impl Sqlite {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Brings what was written into the database file and empties the log beside it, so that what was deleted is gone from
+    /// both. A reader at work can hold a part of it back until the next time.
+    pub async fn forget(&self) -> Result<(), Error> {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
+        Ok(())
+    }
+
     /// Statements and transactions so far.
     pub fn queries(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)

@@ -24,6 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mapping::Records;
 use crate::model::{Answer, Body, Call, Context, Early, End, Format, Piece, ServiceId, Stream, Warning};
 use crate::plan::{Data, Unified, way};
+use crate::vault;
 
 /// How long a CRM's rate limit is waited for on behalf of one page.
 const RATE_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -232,6 +233,7 @@ impl Export {
 
     async fn read(&mut self) -> Result<Unified> {
         let mut line = Line::open(&self.app, &self.context).await?;
+        line.warnings = vault::limit(&line.resolved, &mut self.call).map_err(|error| line.failure(error))?;
         // Whatever is connected meanwhile, the export goes on with what it began with.
         let service = &line.resolved.connection.service;
         self.context.service.get_or_insert_with(|| service.clone());

@@ -6,9 +6,12 @@
 //! call back, revoke.
 
 pub mod exchange;
+mod hold;
 pub mod oauth;
 pub mod refresh;
 pub mod resolve;
+pub mod scopes;
+pub mod state;
 pub mod token;
 
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use crate::model::{AppId, ConsumerId};
 use crate::storage::Store;
 
 pub use exchange::http_client;
+pub use hold::{fill, limit};
 pub use oauth::Provider;
 pub use resolve::{Connectors, Resolved};
 pub use token::{ClientAuth, HttpClient, TokenEndpoint, Transport};

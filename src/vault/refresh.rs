@@ -428,6 +428,8 @@ fn resolved(old: &Resolved, connection: Connection, found: StoredCredentials) ->
         version: found.version,
         obtained_at: found.updated_ms / 1000,
         integration: old.integration.clone(),
+        limits: old.limits.clone(),
+        defaults: old.defaults.clone(),
     })
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Vault;
+use super::scopes::Limits;
 use crate::error::{self, Error, Kind};
 use crate::model::{AppId, Connection, ConnectionState, ConsumerId, Credentials, ServiceId};
 use crate::storage::{Integration, StoredConnection, StoredCredentials, Topic};
@@ -25,6 +26,10 @@ pub struct Resolved {
     pub obtained_at: i64,
     /// The application's settings for the connector.
     pub integration: Arc<Integration>,
+    /// What fields are limited to; none where all are granted.
+    pub limits: Option<Arc<Limits>>,
+    /// Values that fill bodies of creates, by resource.
+    pub defaults: Arc<BTreeMap<String, Vec<Value>>>,
 }
 
 /// What the registry says about a service id: none where there is no such connector, else the ids of the settings that
@@ -129,9 +134,13 @@ impl Vault {
                 return Ok(Arc::new(Vec::new()));
             }
             let integrations = self.integrations(app).await.map_err(|error| log_text(&error))?;
+            let mut extras = inner.store.extras(app, consumer).await.map_err(|error| error.to_string())?;
+            let scopes = inner.store.data_scopes(app).await.map_err(|error| error.to_string())?;
             let entries = opened.into_iter().map(|(stored, credentials)| {
                 let integration = integrations.get(&stored.connection.service).cloned();
-                Entry::new(stored, credentials, integration)
+                let own = extras.remove(&stored.connection.id).unwrap_or_default();
+                let limits = Limits::of(scopes.as_ref(), &own.consents);
+                Entry::new(stored, credentials, integration, limits, own.defaults)
             });
             Ok::<_, String>(Arc::new(entries.collect()))
         });
@@ -179,6 +188,8 @@ impl Entry {
         stored: StoredConnection,
         credentials: Option<StoredCredentials>,
         integration: Option<Arc<Integration>>,
+        limits: Option<Arc<Limits>>,
+        defaults: BTreeMap<String, Vec<Value>>,
     ) -> Entry {
         let resolved = credentials.zip(integration.as_ref()).map(|(opened, integration)| {
             Arc::new(Resolved {
@@ -187,6 +198,8 @@ impl Entry {
                 version: opened.version,
                 obtained_at: opened.updated_ms / 1000,
                 integration: integration.clone(),
+                limits,
+                defaults: Arc::new(defaults),
             })
         });
         Entry { stored, integration, resolved }

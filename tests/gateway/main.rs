@@ -18,5 +18,7 @@ mod resources;
 mod steps;
 mod table;
 mod tokens;
+mod vault_connections;
 mod vault_consumers;
 mod vault_logs;
+mod vault_scopes;

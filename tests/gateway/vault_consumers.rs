@@ -65,3 +65,77 @@ async fn what_the_contract_does_not_know_is_refused() {
     world.ask("PUT", "/vault/consumers").send().await.fails(405, "MethodNotAllowedError");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_consumers_life() {
+    let world = World::start().await;
+    let ask = |method: &str, path: &str| world.ask(method, path).header("x-apideck-consumer-id", "<none>");
+    let body = json!({ "consumer_id": "ann", "metadata": { "account_name": "Ann's shop" } });
+    let made = ask("POST", "/vault/consumers").body(body.clone()).send().await;
+    assert_eq!(made.status, 200);
+    assert_eq!(made.body["data"]["metadata"], json!({ "account_name": "Ann's shop" }));
+    ask("POST", "/vault/consumers").body(body).send().await.fails(409, "ConflictError");
+    for bad in ["", "two words", &"x".repeat(129)] {
+        let body = json!({ "consumer_id": bad });
+        ask("POST", "/vault/consumers").body(body).send().await.fails(400, "RequestValidationError");
+    }
+    let one = "/vault/consumers/ann";
+    let changed =
+        ask("PATCH", one).body(json!({ "metadata": { "email": "a@example.com" } })).send().await.ok();
+    assert_eq!(
+        changed["data"]["metadata"],
+        json!({ "account_name": "Ann's shop", "email": "a@example.com" })
+    );
+    assert_eq!(ask("GET", one).send().await.ok()["data"]["connections"], json!([]));
+    assert_eq!(ask("DELETE", one).send().await.ok()["data"], json!({ "consumer_id": "ann" }));
+    for method in ["GET", "DELETE"] {
+        ask(method, one).send().await.fails(404, "EntityNotFoundError");
+    }
+    ask("PATCH", one).body(json!({})).send().await.fails(404, "EntityNotFoundError");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_api() {
+    let world = World::start().await;
+    world.connect("hubspot", "ann").await;
+    for _ in 0..3 {
+        world.get("/crm/contacts").consumer("ann").send().await.ok();
+    }
+    world.get("/crm/contacts/none").consumer("ann").send().await.fails(404, "EntityNotFoundError");
+    world.get("/vault/connections").consumer("ann").send().await.ok();
+    let stats = |from: &'static str, to: &'static str| {
+        world.get("/vault/consumers/ann/stats").query("start_datetime", from).query("end_datetime", to).send()
+    };
+    let now = stats("2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z").await.ok();
+    assert_eq!(now["data"]["request_counts"], json!({ "unify": 4, "proxy": 0, "vault": 1 }));
+    assert_eq!(now["data"]["aggregated_request_count"], 5);
+    let then = stats("2020-01-01T00:00:00Z", "2020-12-31T00:00:00Z").await.ok();
+    assert_eq!(then["data"]["aggregated_request_count"], 0);
+    stats("yesterday", "2020-12-31T00:00:00Z").await.fails(400, "RequestValidationError");
+    let without = world.get("/vault/consumers/ann/stats").send().await.fails(400, "RequestValidationError");
+    assert_eq!(without["detail"]["errors"].as_array().unwrap().len(), 2);
+    let listed = world.get("/vault/consumers").query("filter[consumer_id]", "ann").send().await.ok();
+    assert_eq!(listed["data"][0]["aggregated_request_count"], 5);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_consumer_is_gone_from_the_files() {
+    let world = World::start().await;
+    world.connect("hubspot", "ann").await;
+    let (app, ann) = (crosswalk::model::AppId::new("demo-app"), crosswalk::model::ConsumerId::new("ann"));
+    let sealed = world.store.sealed_bytes(&app, &ann).await.unwrap();
+    assert!(sealed.len() == 2, "a data key and credentials");
+    let holds = |bytes: &[u8]| {
+        std::fs::read_dir(world.folder()).unwrap().any(|entry| {
+            let file = std::fs::read(entry.unwrap().path()).unwrap();
+            file.windows(bytes.len()).any(|window| window == bytes)
+        })
+    };
+    assert!(sealed.iter().all(|bytes| holds(bytes)), "the test sees what it looks for");
+    world.ask("DELETE", "/vault/consumers/ann").send().await.ok();
+    assert!(!sealed.iter().any(|bytes| holds(bytes)));
+    world.get("/crm/contacts").consumer("ann").send().await.fails(404, "ConnectionNotFoundError");
+    world.stop().await;
+}

@@ -11,7 +11,7 @@ use crate::connector::manifest::{Discover, Enrich, Hydrate, Link, ListSpec, Part
 use crate::connector::request::RequestTemplate;
 use crate::connector::template::{JsonTemplate, Template};
 use crate::mapping::{Codec, Frame, Mapping};
-use crate::model::Resource;
+use crate::model::{Resource, Verb};
 
 /// One way to sign a request.
 #[derive(Debug)]
@@ -62,6 +62,20 @@ pub struct ResourcePlan {
     pub id: Option<Regex>,
     /// The several objects that are this one resource; nothing else then stands here.
     pub sources: Vec<SourcePlan>,
+}
+
+impl ResourcePlan {
+    /// Whether it can do that, over one of its objects at least.
+    pub fn has(&self, verb: Verb) -> bool {
+        let own = match verb {
+            Verb::List => !self.list.is_empty(),
+            Verb::One => self.one.is_some(),
+            Verb::Create => self.create.is_some(),
+            Verb::Update => self.update.is_some(),
+            Verb::Delete => self.delete.is_some(),
+        };
+        own || self.sources.iter().any(|source| source.plan.has(verb))
+    }
 }
 
 /// One of several objects that are one resource, ready.

@@ -104,6 +104,64 @@ pub struct Setting {
     /// Whether the connection cannot be called without it.
     #[serde(default)]
     pub required: bool,
+    /// How it is entered.
+    #[serde(default, rename = "type")]
+    pub kind: SettingKind,
+    /// The choices of a select.
+    #[serde(default)]
+    pub options: Vec<SettingOption>,
+    /// What stands in the empty field.
+    #[serde(default)]
+    pub placeholder: Option<String>,
+    /// A sentence below it.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// How a setting is entered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingKind {
+    /// One line of text.
+    #[default]
+    Text,
+    /// Several lines.
+    Textarea,
+    /// A web address.
+    Url,
+    /// An e-mail address.
+    Email,
+    /// A number.
+    Number,
+    /// Yes or no.
+    Checkbox,
+    /// One of several choices.
+    Select,
+}
+
+impl SettingKind {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SettingKind::Text => "text",
+            SettingKind::Textarea => "textarea",
+            SettingKind::Url => "url",
+            SettingKind::Email => "email",
+            SettingKind::Number => "number",
+            SettingKind::Checkbox => "checkbox",
+            SettingKind::Select => "select",
+        }
+    }
+}
+
+/// One choice of a select.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingOption {
+    /// What is stored.
+    pub value: String,
+    /// What users see.
+    pub label: String,
 }
 
 /// Headers of every request.

@@ -41,6 +41,9 @@ impl Vault {
                 version: found.version,
                 obtained_at: found.updated_ms / 1000,
                 integration,
+                // Only its tokens are wanted.
+                limits: None,
+                defaults: Arc::default(),
             });
             return self.renew(&resolved, &provider).await.map(|_| ());
         }

@@ -271,6 +271,8 @@ async fn tokens_are_renewed_within_the_margin_only() {
             version: stored.version,
             obtained_at,
             integration: stored.integration.clone(),
+            limits: None,
+            defaults: Arc::default(),
         })
     };
     // 90 s left of half an hour; 30 s left of a token that lasts 40.
@@ -435,6 +437,8 @@ async fn while_the_token_lasts_a_failed_refresh_is_no_failure() {
         version: stored.version,
         obtained_at: stored.obtained_at - 1800,
         integration: stored.integration.clone(),
+        limits: None,
+        defaults: Arc::default(),
     });
     for _ in 0..10 {
         let used = world.vault.fresh(nearly.clone(), &server.endpoint()).await.unwrap();
@@ -469,6 +473,8 @@ async fn without_an_oauth_client_nothing_is_asked() {
         version: old.version,
         obtained_at: old.obtained_at,
         integration: Arc::new(crate::storage::Integration { client_id: None, ..(*old.integration).clone() }),
+        limits: None,
+        defaults: Arc::default(),
     });
     let mut server = TokenServer::start(&[]).await;
     let error = world.vault.fresh(bare, &server.endpoint()).await.unwrap_err();
