@@ -19,11 +19,13 @@ pub fn success(
     context: &Context,
     service: &ServiceId,
 ) -> (StatusCode, Bytes) {
-    let status = if call.operation.verb == Verb::Create { StatusCode::CREATED } else { StatusCode::OK };
+    let created = call.operation.verb == Verb::Create && !call.query.dry_run;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let data_bytes = match &unified.data {
         Data::Page(page) => page.records.json.len(),
         Data::Record(json) => json.len(),
         Data::Id(id) => id.len(),
+        Data::Requests(_) => 0,
     };
     let mut out = Vec::with_capacity(data_bytes + 1024);
     let head = json!({
@@ -62,6 +64,10 @@ pub fn success(
         }
         Data::Record(json) => {
             out.extend_from_slice(json);
+            warnings_alone(&mut out, &unified.warnings);
+        }
+        Data::Requests(requests) => {
+            write(&mut out, requests);
             warnings_alone(&mut out, &unified.warnings);
         }
         Data::Id(id) => {

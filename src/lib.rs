@@ -70,7 +70,8 @@
 //! 2. One bad record is a warning, never a lost page; a cursor always moves on; paging never skips and never repeats a record.
 //! 3. Nothing is invented: no default value reaches a CRM or a caller silently.
 //! 4. Every failure is one row of the catalogue, says whose fault it is, and keeps the CRM's own message.
-//! 5. A write is never sent twice: it is repeated only when it surely did not happen.
+//! 5. A write is never sent twice: it is repeated only when it surely did not happen, or under an idempotency key after a look
+//!    whether it did.
 //! 6. Absence in a manifest *is* "unsupported".
 //! 7. Mapping costs microseconds per record; nothing on the way of a call parses a manifest or asks the database.
 //! 8. Every reply carries `Request-Id`.

@@ -12,17 +12,18 @@ use serde_json::Value;
 use crate::access::idempotency::{Claim, Turn};
 use crate::app::{App, DefinitionsKey, Discovered, Service};
 use crate::connector::compile::{DiscoverPlan, ResourcePlan};
-use crate::downstream::Scope;
+use crate::downstream::{self, Scope};
 use crate::envelope;
 use crate::error::{Error, Kind, Result};
 use crate::model::{
     Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Outcome, Request, Secret,
     ServiceId, Trace, Trail, Verb, Warning,
 };
-use crate::normalise::classify;
+use crate::normalise::{classify, raw};
 use crate::plan::ask::Asked;
 use crate::plan::discover::{Discovery, DiscoveryStep};
-use crate::plan::{Ground, Plan, Step, Unified, sign};
+use crate::plan::rehearse::Rehearsal;
+use crate::plan::{Data, Ground, Plan, Step, Unified, sign};
 use crate::vault::{self, Resolved};
 
 /// How long one call may take with all its downstream requests.
@@ -61,13 +62,25 @@ pub async fn answer(
 /// Plan and downstream, in turns.
 async fn run(line: &mut Line<'_>, ground: &Ground, call: &Call) -> Result<Unified> {
     let (mut plan, mut step) = Plan::start(call, ground)?;
+    let mut rehearsal = call.query.dry_run.then(Rehearsal::default);
     loop {
-        match step {
-            Step::Ask(requests) => {
+        match (step, &mut rehearsal) {
+            (Step::Ask(requests), None) => {
                 let outcomes = line.send(ground, requests).await?;
                 step = plan.feed(call, ground, outcomes)?;
             }
-            Step::Done(unified) => return Ok(*unified),
+            (Step::Ask(requests), Some(rehearsal)) => {
+                let (reads, waiting) = rehearsal.take(requests, call, ground)?;
+                let outcomes = waiting.with(line.send(ground, reads).await?);
+                step = plan.feed(call, ground, outcomes)?;
+            }
+            (Step::Done(mut unified), _) => {
+                if let Some(rehearsal) = rehearsal {
+                    unified.raw = None;
+                    unified.data = Data::Requests(rehearsal.shown(|request| line.shown(ground, request))?);
+                }
+                return Ok(*unified);
+            }
         }
     }
 }
@@ -336,6 +349,19 @@ impl<'a> Line<'a> {
                 sent.outcome
             })
             .collect())
+    }
+
+    /// A request as it would be sent, without its secrets.
+    fn shown(
+        &self,
+        ground: &Ground,
+        request: &Request,
+    ) -> Result<(String, Vec<(String, String)>, Option<Value>)> {
+        let mut request = request.clone();
+        let hidden = |name: &str| secret(&self.resolved.credentials, name).map(|_| "***");
+        sign::sign(ground, &hidden, &mut request)?;
+        let (url, headers) = downstream::shown(&request, &ground.connector.policy);
+        Ok((url, headers, request.body.as_deref().map(raw::body)))
     }
 
     /// Tells of what was sent.

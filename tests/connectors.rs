@@ -233,6 +233,21 @@ fn all_planted_faults_are_named_in_one_run_each_at_its_place() {
             "life",
             "`life` is not one of `live`, `beta`; did you mean `live`?",
         ),
+        // A lost write is looked for by what the mapping writes, with what was surely sent.
+        plant(
+            manifest,
+            "by: { properties.hs_lead_name: properties.hs_lead_name }",
+            "by: { properties.hs_lead_nam: properties.hs_lead_name }",
+            "properties.hs_lead_name }",
+            "the mapping does not write `properties.hs_lead_nam`; did you mean `properties.hs_lead_name`?",
+        ),
+        plant(
+            manifest,
+            "request: { path: /crm-object-schemas/v3/schemas }\n          records: results\n          id: objectTypeId",
+            "request: { path: \"/crm-object-schemas/v3/schemas/{sent.nam}\" }\n          records: results\n          id: objectTypeId",
+            "{ path",
+            "`{sent.nam}` may have no value: `nam` is not in `by`",
+        ),
         plant(manifest, "paging: { kind: whole }", "paging: { kind: hole }", "hole", "`hole` is not one of"),
         // Mappings.
         plant(

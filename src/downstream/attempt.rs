@@ -84,7 +84,7 @@ fn on_the_wire(request: &Request, policy: &Policy) -> reqwest::Request {
     wire
 }
 
-fn is_secret_header(name: &HeaderName, policy: &Policy) -> bool {
+pub(super) fn is_secret_header(name: &HeaderName, policy: &Policy) -> bool {
     SECRET_HEADERS.contains(name)
         || policy.secret_headers.contains(name)
         || SECRET_WORDS.iter().any(|word| name.as_str().contains(word))
@@ -163,7 +163,7 @@ pub(super) fn host(request: &Request) -> &str {
 }
 
 /// The URL with the values of secret query keys, and any user name and password, replaced by `***`.
-fn without_secrets(request: &Request, policy: &Policy) -> String {
+pub(super) fn without_secrets(request: &Request, policy: &Policy) -> String {
     let url = &request.url;
     let is_secret = |key: &str| {
         let key = key.to_ascii_lowercase();

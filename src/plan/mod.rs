@@ -9,7 +9,7 @@
 //! [`keyset`] and [`anchored`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
 //! [`explain`] where fields came from ·
 //! [`source`] and [`merged`] several objects that are one resource ·
-//! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`links`] associations · [`parts`] lists that are records of
+//! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`rehearse`] dry runs · [`links`] associations · [`parts`] lists that are records of
 //! their own · [`steps`] · [`pass_through`] · [`discover`] · [`sign`].
 
 pub mod anchored;
@@ -28,6 +28,7 @@ pub mod paging;
 pub mod parts;
 pub mod pass_through;
 pub mod probe;
+pub mod rehearse;
 pub mod sign;
 pub mod source;
 pub mod steps;
@@ -75,6 +76,8 @@ pub enum Data {
     Record(Vec<u8>),
     /// The id of what was written.
     Id(String),
+    /// The requests that a dry run did not send.
+    Requests(Value),
 }
 
 /// The machine for one call.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Ground;
 use super::links::{page, too_many};
+use super::rehearse::NEW_ID;
 use super::steps::Steps;
 use crate::connector::compile::PartPlan;
 use crate::connector::dig::dig_text;
@@ -279,6 +280,7 @@ fn names<'a>(
 ) -> impl Fn(&str) -> Option<Value> + 'a {
     move |name: &str| match name {
         "id" => Some(json!(id)),
+        "id.number" if id == NEW_ID => Some(json!(id)),
         "id.number" => id.parse::<u64>().ok().map(Value::from),
         "to" => to.map(|to| json!(to)),
         "item" => item.cloned(),

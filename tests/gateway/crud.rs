@@ -78,6 +78,28 @@ async fn a_contact_lives_its_life_on_every_connector() {
 }
 
 #[tokio::test]
+async fn null_clears_what_an_update_names_and_absent_stays() {
+    let world = World::start().await;
+    for service in SERVICES {
+        world.connect(service, "null").await;
+        let id = create(&world, service, "null", "contacts", ada()).await;
+        let change = |body: Value| {
+            let path = format!("/crm/contacts/{id}");
+            world.ask("PATCH", &path).of(service).consumer("null").body(body).send()
+        };
+        change(json!({ "emails": null })).await.ok();
+        let contact = read(&world, service, "null", "contacts", &id).await;
+        assert_eq!(contact["emails"], json!([]), "{service} {contact:#}");
+        assert_eq!((&contact["first_name"], &contact["last_name"]), (&json!("Ada"), &json!("Lovelace")));
+        assert_eq!(contact["phone_numbers"][0]["number"], "+44 20 7946 0958", "{service}: absent stays");
+        change(json!({ "phone_numbers": null, "last_name": null })).await.ok();
+        let contact = read(&world, service, "null", "contacts", &id).await;
+        assert_eq!((&contact["phone_numbers"], &contact["name"]), (&json!([]), &json!("Ada")), "{service}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn money_is_an_integer_in_the_smallest_unit_both_ways() {
     let world = World::start().await;
     for service in SERVICES {

@@ -297,12 +297,11 @@ impl Ask<'_> {
 
     /// Sends it, and holds the reply against the contract.
     #[track_caller]
-    pub fn send(self) -> impl Future<Output = Reply> {
+    pub fn send(self) -> impl Future<Output = Reply> + use<> {
         let (method, path) = (self.method.clone(), self.path.clone());
-        let client = self.world.client.clone();
-        let request = self.request(&client);
+        let reply = self.try_send();
         async move {
-            let reply = read(request.send().await.unwrap()).await;
+            let reply = reply.await.unwrap();
             assert!(reply.headers.contains_key("request-id"), "no Request-Id");
             if let Some(faults) = against_contract(&method, &path, &reply) {
                 panic!(
@@ -312,6 +311,14 @@ impl Ask<'_> {
             }
             reply
         }
+    }
+
+    /// Sends it; the connection may break.
+    #[track_caller]
+    pub fn try_send(self) -> impl Future<Output = reqwest::Result<Reply>> + use<> {
+        let client = self.world.client.clone();
+        let request = self.request(&client);
+        async move { Ok(read(request.send().await?).await) }
     }
 }
 

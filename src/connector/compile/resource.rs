@@ -129,8 +129,8 @@ pub(super) fn compile_resource(
             let current = request("current", &part.current.request, Safety::Read);
             let add = request("add", &part.add, Safety::Write);
             // What is changed or removed already changes nothing a second time: these may be repeated.
-            let change = request("change", &part.change, Safety::Read);
-            let remove = request("remove", &part.remove, Safety::Read);
+            let change = request("change", &part.change, Safety::Repeatable);
+            let remove = request("remove", &part.remove, Safety::Repeatable);
             let spec = part.clone();
             Some((
                 name.clone(),

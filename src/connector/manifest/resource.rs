@@ -205,9 +205,6 @@ pub struct Link {
     /// Whether a record has at most one.
     #[serde(default)]
     pub single: bool,
-    /// Whether a write without it is good enough: its failure is a warning.
-    #[serde(default)]
-    pub optional: bool,
     /// What a create's `{links}` holds for one id, with `{to}`.
     #[serde(default)]
     pub in_create: Option<Value>,
