@@ -84,7 +84,9 @@ pub fn success(
             Data::Page(page) => {
                 page.records.items.iter().map(|item| of(&item.id).unwrap_or_default()).collect()
             }
-            Data::Record(_) | Data::Id(_) => explained.values().next().cloned().unwrap_or_default(),
+            Data::Record(_) | Data::Id(_) | Data::Requests(_) => {
+                explained.values().next().cloned().unwrap_or_default()
+            }
         };
         member(&mut out, "_explain", &value);
     }

@@ -156,10 +156,12 @@ fn same(sent: &str, found: &str) -> bool {
 fn folded(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, tag)) = rest.split_once('<') {
+    while let Some((before, after)) =
+        rest.split_once('<').and_then(|(before, tag)| Some((before, tag.split_once('>')?.1)))
+    {
         plain.push_str(before);
         plain.push(' ');
-        rest = tag.split_once('>').map_or("", |(_, after)| after);
+        rest = after;
     }
     plain.push_str(rest);
     plain.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
@@ -171,4 +173,24 @@ fn undecided(says: String) -> Error {
         .status(http::StatusCode::FAILED_DEPENDENCY)
         .retriable(false)
         .detail(json!({ "outcome": "uncertain" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crm_may_make_of_a_text() {
+        for (sent, found, is_same) in [
+            ("Ada@Example.com", "ada@example.com", true),
+            (" Analytical  Engines", "Analytical Engines ", true),
+            ("<p>Said <b>yes</b></p>", "Said yes", true),
+            ("2026-03-04T05:06:07Z", "2026-03-04T05:06:07.000Z", true),
+            ("2026-03-04T05:06:07.001Z", "2026-03-04T05:06:07.000Z", false),
+            ("Ada", "Ada Lovelace", false),
+            ("5 < 6", "5 < 7", false),
+        ] {
+            assert_eq!(same(sent, found), is_same, "{sent} {found}");
+        }
+    }
 }

@@ -422,3 +422,62 @@ async fn a_lease_is_one_holders_until_it_ends() {
     );
     assert_eq!(lease("a", 2, 124).await, fresh, "new tokens have no past");
 }
+
+#[tokio::test]
+async fn an_idempotency_key_goes_from_hand_to_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::random().unwrap();
+    let store = open(folder.path(), &key).await.unwrap();
+    let connection = filled(&store).await;
+    let slot = |owner: &str, key: u8| Slot {
+        app: app(),
+        connection: connection.connection.id.clone(),
+        key_hash: [key; 32],
+        owner: owner.to_owned(),
+    };
+    let claim = async |slot: &Slot, fingerprint: u8, lease_ms: i64| {
+        let claim = NewClaim {
+            slot,
+            consumer: &consumer(),
+            fingerprint: [fingerprint; 32],
+            lease_ms,
+            keep_ms: 60_000,
+        };
+        store.claim_key(&claim).await.unwrap()
+    };
+    let (first, second, third) = (slot("first", 1), slot("second", 1), slot("third", 1));
+    // Held, and of another request; once the lease is over and nothing was sent, free.
+    let (claimed, data_key) = claim(&first, 1, 60_000).await;
+    assert!(matches!(claimed, Claimed::Fresh));
+    assert!(matches!(claim(&second, 1, 60_000).await.0, Claimed::InFlight));
+    assert!(matches!(claim(&second, 2, 60_000).await.0, Claimed::OtherRequest));
+    assert!(store.renew_key(&first, -1).await.unwrap());
+    assert!(matches!(claim(&second, 2, 60_000).await.0, Claimed::Fresh));
+    assert!(!store.note_sending(&first, &data_key, None, 60_000).await.unwrap(), "the first has lost it");
+    // Something was sent, and the sender is gone.
+    assert!(store.note_sending(&second, &data_key, Some(b"body"), -1).await.unwrap());
+    match claim(&third, 2, 60_000).await.0 {
+        Claimed::Unknown { sent, .. } => assert_eq!(sent.unwrap().as_slice(), b"body"),
+        other => panic!("{other:?}"),
+    }
+    assert!(!store.finish_key(&second, &data_key, b"late").await.unwrap(), "the second has lost it");
+    store.release_key(&third, false).await.unwrap();
+    assert!(matches!(claim(&first, 2, 60_000).await.0, Claimed::Unknown { .. }), "still nobody knows");
+    assert!(store.finish_key(&first, &data_key, b"answer").await.unwrap());
+    store.release_key(&third, true).await.unwrap();
+    match claim(&second, 2, 60_000).await.0 {
+        Claimed::Done(answer) => assert_eq!(answer.as_slice(), b"answer"),
+        other => panic!("{other:?}"),
+    }
+    // A key that did nothing is free at once, and one whose time is over is purged.
+    let other = slot("other", 2);
+    assert!(matches!(claim(&other, 1, 60_000).await.0, Claimed::Fresh));
+    store.release_key(&other, true).await.unwrap();
+    assert!(matches!(claim(&other, 2, -1).await.0, Claimed::Fresh));
+    assert_eq!(store.purge_keys().await.unwrap(), 0);
+    let short = slot("short", 3);
+    let short_claim =
+        NewClaim { slot: &short, consumer: &consumer(), fingerprint: [1; 32], lease_ms: -1, keep_ms: -1 };
+    assert!(matches!(store.claim_key(&short_claim).await.unwrap().0, Claimed::Fresh));
+    assert_eq!(store.purge_keys().await.unwrap(), 1);
+}

@@ -10,7 +10,7 @@ mod errors;
 mod explain;
 mod faults;
 mod harness;
-mod killed;
+mod killed_writes;
 mod kills;
 mod lists;
 mod oauth;

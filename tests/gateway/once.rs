@@ -468,3 +468,73 @@ async fn updates_and_deletes_of_unknown_outcome_are_repeated() {
     }
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_reply_that_may_hide_the_record_proves_nothing() {
+    let world = World::start().await;
+    let place = ("pipedrive", "crowd");
+    world.connect("pipedrive", "crowd").await;
+    spoil(&world, place, Kind::DropBefore);
+    create(&world, place, "k", ada()).send().await.fails(424, "ConnectorExecutionError");
+    for number in 0..100 {
+        let fields = json!({ "name": format!("Crowd {number}") });
+        world
+            .mock
+            .insert_record(vendor("pipedrive"), "crowd", "persons", fields.as_object().unwrap())
+            .unwrap();
+    }
+    let error = create(&world, place, "k", ada()).send().await.fails(424, "ConnectorExecutionError");
+    assert_eq!(error["detail"]["outcome"], "uncertain", "{error:#}");
+    assert!(error["message"].as_str().unwrap().contains("too many records"), "{error:#}");
+    assert_eq!(writes(&world, place), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_that_happened_without_its_associations_is_told_once_or_as_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let optional = |settings: &mut crosswalk::config::Settings| {
+        let connectors = hasty(folder.path());
+        let manifest = connectors.join("hubspot/manifest.yaml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(
+            &manifest,
+            text.replace("        single: true\n", "        single: true\n        required: false\n"),
+        )
+        .unwrap();
+        settings.connectors_dir = Some(connectors);
+    };
+    for is_optional in [false, true] {
+        let world = if is_optional { World::with(optional).await } else { World::start().await };
+        let place = ("hubspot", "half");
+        world.connect("hubspot", "half").await;
+        let made = create(&world, place, "made", ada()).send().await.ok();
+        let path = format!("/crm/contacts/{}", made["data"]["id"].as_str().unwrap());
+        let ask = || {
+            let body = json!({ "first_name": "Augusta", "company_id": "999999" });
+            keyed(&world, place, "half", "PATCH", &path).body(body).send()
+        };
+        let first = ask().await;
+        if is_optional {
+            assert_eq!((first.status, &first.body["data"]), (200, &made["data"]), "{:#}", first.body);
+            let warning = &first.body["meta"]["warnings"][0];
+            assert_eq!(
+                (&warning["type"], &warning["operation"]),
+                (&json!("StepWarning"), &json!("contacts.company.add")),
+                "{:#}",
+                first.body
+            );
+        } else {
+            assert_eq!((first.status, &first.body["type_name"]), (424, &json!("PostWriteProcessingError")));
+            assert_eq!(
+                (&first.body["detail"]["outcome"], &first.body["detail"]["id"]),
+                (&json!("written"), &made["data"]["id"])
+            );
+        }
+        let before = writes(&world, place);
+        let again = ask().await;
+        assert!(replayed(&again) && again.status == first.status && again.text == first.text);
+        assert_eq!(writes(&world, place), before, "nothing is repeated");
+        world.stop().await;
+    }
+}
