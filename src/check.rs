@@ -372,6 +372,7 @@ fn setting(
         .get(&operation.resource)
         .and_then(|resource| resource.object(call.parent.as_deref()));
     let ground = Ground {
+        custom_mappings: None,
         connector: connector.clone(),
         connection: Arc::new(connection),
         base,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue};
-use serde_json::Value;
 
 use crate::access::idempotency::{Claim, Turn};
 use crate::app::{App, DefinitionsKey, Discovered, Service};
@@ -15,9 +14,10 @@ use crate::connector::compile::{DiscoverPlan, ResourcePlan};
 use crate::downstream::{self, Scope};
 use crate::envelope;
 use crate::error::{Error, Kind, Result};
+use crate::mapping::CustomMappings;
 use crate::model::{
-    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Outcome, Request, Secret,
-    ServiceId, Trace, Trail, Verb, Warning,
+    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Operation, Outcome, Query, Request,
+    Resource, Secret, ServiceId, Trace, Trail, Verb, Warning,
 };
 use crate::normalise::{classify, raw};
 use crate::plan::ask::Asked;
@@ -57,6 +57,50 @@ pub async fn answer(
             claim.settle(claim.held(line.answered(&call, &context)).await, &context).await
         }
     }
+}
+
+/// What a CRM says of its customer's own fields.
+pub struct CustomFields {
+    /// All its fields of the resource.
+    pub definitions: Arc<FieldDefinitions>,
+    /// The keys of its records under which they stand, joined by dots; none where they stand at the top.
+    pub base: Option<String>,
+}
+
+/// Asks a consumer's CRM for its fields of a resource, past what is in memory.
+///
+/// # Errors
+/// Those of resolving the connection; `ConnectorOperationUnsupportedError`: the CRM has no fields of its customers' there;
+/// the CRM's own.
+pub async fn custom_fields(
+    app: &App,
+    context: &Context,
+    resource: Resource,
+    parent: Option<String>,
+) -> Result<CustomFields> {
+    let mut line = Line::open(app, context).await?;
+    let call = Call {
+        operation: Operation::new(resource, Verb::List),
+        id: None,
+        parent,
+        query: Query::default(),
+        body: None,
+        path: String::new(),
+        raw_query: String::new(),
+    };
+    let connector = line.service.connector.clone();
+    let plan = connector.resources.get(&resource);
+    let plan = plan.and_then(|plan| Some((plan, plan.spec.fields.as_deref()?)));
+    let Some((plan, name)) = plan else {
+        let says = format!("{} has no custom fields of {resource}.", connector.manifest.name);
+        return Err(Error::new(Kind::ConnectorOperationUnsupportedError, says));
+    };
+    let found = line.discover(&call, plan, name).await.map_err(|error| line.failure(error))?;
+    let (definitions, _) = found.fields.map_err(|reason| {
+        let says = format!("{} did not say which fields it has: {reason}", connector.manifest.name);
+        line.failure(Error::new(Kind::ConnectorExecutionError, says))
+    })?;
+    Ok(CustomFields { definitions, base: plan.mapping.custom_base() })
 }
 
 /// Plan and downstream, in turns.
@@ -188,6 +232,7 @@ impl<'a> Line<'a> {
             base: self.service.base(&self.resolved.connection)?,
             object,
             definitions,
+            custom_mappings: self.resolved.custom_mappings.get(&call.operation.resource).cloned(),
             asked,
             source: None,
             earlier: self.claim.as_ref().and_then(|claim| claim.earlier().cloned()),
@@ -201,11 +246,10 @@ impl<'a> Line<'a> {
     async fn definitions(&mut self, call: &Call) -> Result<(Option<Known>, Option<Warning>)> {
         let connector = self.service.connector.clone();
         let resource = call.operation.resource;
-        let Some(plan) = connector
-            .resources
-            .get(&resource)
-            .filter(|plan| wants_definitions(call, plan, &connector.discover))
-        else {
+        let Some(plan) = connector.resources.get(&resource).filter(|plan| {
+            let mapped = self.resolved.custom_mappings.contains_key(&resource);
+            wants_definitions(call, plan, &connector.discover, mapped)
+        }) else {
             return Ok((None, None));
         };
         let Some(name) = plan.spec.fields.as_deref() else { return Ok((None, None)) };
@@ -394,19 +438,21 @@ fn wants_definitions(
     call: &Call,
     resource: &ResourcePlan,
     discoveries: &BTreeMap<String, DiscoverPlan>,
+    mapped: bool,
 ) -> bool {
     let Some(field) = resource.mapping.custom_field() else { return false };
     let discovery = resource.spec.fields.as_ref().and_then(|name| discoveries.get(name));
     let requires = || discovery.is_some_and(|discovery| discovery.spec.says_required());
     let custom =
         || call.query.fields.as_ref().is_none_or(|fields| fields.is_all() || fields.below(field).is_some());
+    let has = |field: &str| {
+        let value = call.body.as_ref().and_then(|body| body.get(field));
+        value.is_some_and(|value| !value.is_null())
+    };
     match call.operation.verb {
-        Verb::List | Verb::One => custom(),
+        Verb::List | Verb::One => custom() || (mapped && CustomMappings::wanted(call.query.fields.as_ref())),
         Verb::Create if requires() => true,
-        Verb::Create | Verb::Update => call
-            .body
-            .as_ref()
-            .is_some_and(|body| body.get(field).is_some_and(|fields| *fields != Value::Null)),
+        Verb::Create | Verb::Update => has(field) || (mapped && has("custom_mappings")),
         Verb::Delete => false,
     }
 }

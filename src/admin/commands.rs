@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::mappings::{self, CustomMappings};
 use super::print::{Table, time};
 use super::{Error, authorise, connect, connection, input, required_settings};
 use crate::access::Allowed;
@@ -59,6 +60,15 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         verb: Connections,
+        /// How to show it.
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Custom mappings: fields of an application's own, found in each CRM by a path.
+    CustomMappings {
+        /// What to do.
+        #[command(subcommand)]
+        verb: CustomMappings,
         /// How to show it.
         #[command(flatten)]
         show: Show,
@@ -289,6 +299,7 @@ pub async fn run(
         Command::Keys { verb, show } => (keys(verb, store, stdin).await?, show),
         Command::Consumers { verb, show } => (consumers(verb, store).await?, show),
         Command::Integrations { verb, show } => (integrations(verb, store, connectors, stdin).await?, show),
+        Command::CustomMappings { verb, show } => (mappings::run(verb, store).await?, show),
         Command::Connections { verb, show } => (connections(verb, store, connectors, stdin).await?, show),
     };
     table.write(show.json, out)

@@ -1,12 +1,13 @@
 //! Administration. In: what an operator wants set up. Out: it, and what to show. Never: SQL, sockets, a secret on a
 //! command line.
 //!
-//! [`commands`] the verbs `apps`, `keys`, `consumers`, `integrations` and `connections` · [`input`] secrets from files and
+//! [`commands`] the verbs `apps`, `keys`, `consumers`, `integrations` and `connections` · [`mappings`] `custom-mappings` · [`input`] secrets from files and
 //! standard input · [`mod@print`] tables and JSON · [`demo`] the demo's application, consumers and connections.
 
 pub mod commands;
 pub mod demo;
 pub mod input;
+pub mod mappings;
 pub mod print;
 
 pub use commands::{Command, run};

@@ -62,6 +62,7 @@ struct World<'m> {
 impl World<'_> {
     fn write(&self, body: &Map<String, Value>, mode: WriteMode) -> Written {
         let writing = Writing {
+            custom_mappings: None,
             definitions: Some(self.definitions),
             currency: Some("USD"),
             timezone: Some("Europe/Brussels"),

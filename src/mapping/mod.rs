@@ -5,7 +5,8 @@
 //!
 //! In reading order: [`document`] YAML with positions · [`schema`] the unified side's shape · `path`, `codec`, `expression` the
 //! language's words · `rule`, `compile` a file turned into rules · `scan`, `plan` JSON read once, slots filled · `emit`,
-//! [`read`](mod@read) the read side · [`explain`] where its fields came from · `custom` · [`write`](mod@write) the write side · [`laws`] what must hold for every mapping.
+//! [`read`](mod@read) the read side · [`explain`] where its fields came from · `custom` fields,
+//! [`finder`] custom mappings · [`write`](mod@write) the write side · [`laws`] what must hold for every mapping.
 //! The language itself is described in `mappings/README.md`.
 
 pub mod document;
@@ -21,6 +22,7 @@ mod compile;
 mod custom;
 mod emit;
 mod expression;
+pub mod finder;
 mod path;
 mod plan;
 mod rule;
@@ -32,6 +34,7 @@ pub use codec::Codec;
 pub use compile::SCHEMA;
 pub use document::Document;
 pub use fault::Fault;
+pub use finder::{CustomMappings, Finder};
 pub use path::{Path, Step};
 pub use read::{Captured, Extras, Frame, Plucking, Records, Rows, Span, pluck, read_page};
 pub use rule::{Mapping, RuleInfo};
@@ -54,6 +57,8 @@ pub struct Reading<'a> {
     pub timezone: Option<&'a str>,
     /// More about the records, by id.
     pub extras: Option<&'a Extras>,
+    /// The connection's own fields, where it has some.
+    pub custom_mappings: Option<&'a CustomMappings>,
     /// Elements to pass over.
     pub skip: usize,
     /// Elements to map at most behind those; the rest is only counted.
@@ -68,6 +73,7 @@ impl Default for Reading<'_> {
             currency: None,
             timezone: None,
             extras: None,
+            custom_mappings: None,
             skip: 0,
             take: usize::MAX,
         }
@@ -79,6 +85,8 @@ impl Default for Reading<'_> {
 pub struct Writing<'a> {
     /// What the CRM says about its fields: custom fields can then be named and are checked.
     pub definitions: Option<&'a FieldDefinitions>,
+    /// The connection's own fields, where it has some.
+    pub custom_mappings: Option<&'a CustomMappings>,
     /// The ISO 4217 code of amounts where the body names none: the record's own if it is known, else the connection's.
     pub currency: Option<&'a str>,
     /// The IANA time zone of times that the CRM wants without one.

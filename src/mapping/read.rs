@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Reading;
 use super::codec::zone;
 use super::emit::{Page, Wanted, id_of, wanted};
+use super::finder::CustomMappings;
 use super::path::{Path, Step};
 use super::plan::{Found, Slot, Tree};
 use super::rule::Mapping;
@@ -411,7 +412,9 @@ impl<'a> Visit<'a> for Mapper<'a, '_> {
             return Ok(());
         }
         self.found.clear(&self.mapping.tree);
+        let whole = scanner.at();
         self.mapping.tree.fill(scanner, &mut self.found)?;
+        let raw = scanner.since(whole);
         let mut id = self.id();
         if let Some(extras) = reading.extras
             && let Some(grafts) = id
@@ -444,6 +447,11 @@ impl<'a> Visit<'a> for Mapper<'a, '_> {
         let start = self.json.len();
         self.page.record = id;
         self.mapping.emit(&self.found, &mut self.page, &self.wanted, self.json);
+        if let Some(custom) = reading.custom_mappings.filter(|_| CustomMappings::wanted(reading.fields)) {
+            let own = self.page.record.as_deref().and_then(|id| id.strip_prefix(self.mapping.id_prefix()));
+            let grafts = own.and_then(|id| Some(reading.extras?.get(id)?.as_slice()));
+            custom.emit(raw, grafts, self.mapping, &mut self.page, self.json);
+        }
         let end = self.json.len();
         self.items.push(Span { start, end, id: self.page.record.take() });
         Ok(())

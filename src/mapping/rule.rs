@@ -218,6 +218,12 @@ impl Mapping {
         self.custom.as_ref().map(|custom| custom.field.as_str())
     }
 
+    /// The keys under which the CRM's left-over keys stand, joined by dots; none at the top of the record.
+    pub fn custom_base(&self) -> Option<String> {
+        let base = &self.custom.as_ref()?.base;
+        (!base.steps.is_empty()).then(|| base.to_string())
+    }
+
     /// The downstream keys that are read right below a path such as `properties`: what must be asked for. With a
     /// field mask only those that the wanted fields need. Sorted, without doubles, without the left-over keys of
     /// custom fields.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Ground;
 use crate::connector::compile::ResourcePlan;
+use crate::mapping::CustomMappings;
 use crate::model::{FieldDefinitions, FieldMask};
 
 /// What of a URL is left for the rest: path, other parameters.
@@ -80,19 +81,34 @@ pub fn properties(
             Arc::new(Asked::new(resource, ground.definitions.as_deref(), fields, limit))
         }
     };
-    let prefix = resource.spec.ask_below.as_deref();
-    let also = prefix.zip(also).and_then(|(prefix, path)| path.strip_prefix(prefix)?.strip_prefix('.'));
-    match also {
-        Some(name) if !asked.parts.iter().any(|part| part.names.iter().any(|known| known == name)) => {
-            let mut parts = asked.parts.clone();
-            if let Some(part) = parts.first_mut() {
+    let Some(prefix) = resource.spec.ask_below.as_deref() else { return asked };
+    let mut more: Vec<&str> = Vec::new();
+    more.extend(also.and_then(|path| path.strip_prefix(prefix)?.strip_prefix('.')));
+    if let Some(custom) = ground.custom_mappings.as_deref().filter(|_| CustomMappings::wanted(fields)) {
+        more.extend(custom.keys_below(prefix));
+    }
+    let asks = |name: &&str| asked.parts.iter().any(|part| part.names.iter().any(|known| known == name));
+    more.retain(|name| !asks(name));
+    more.sort_unstable();
+    more.dedup();
+    if more.is_empty() {
+        return asked;
+    }
+    let mut parts = asked.parts.clone();
+    let room = ground.connector.manifest.url_limit_bytes.saturating_sub(REST_OF_URL_BYTES);
+    for name in more {
+        // What a call's sort needs stands in the first part, whose reply is the page.
+        let first = also.is_some_and(|path| path.ends_with(name));
+        let part = if first { parts.first_mut() } else { parts.last_mut() };
+        match part {
+            Some(part) if first || part.text.len() + 3 * name.len() < room => {
                 part.names.push(name.to_owned());
                 part.text = part.names.join(",");
             }
-            Arc::new(Asked { parts })
+            _ => parts.push(Part { names: vec![name.to_owned()], text: name.to_owned() }),
         }
-        _ => asked,
     }
+    Arc::new(Asked { parts })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::connector::request::RequestTemplate;
 use crate::connector::template::Names;
 use crate::cursor;
 use crate::error::{Error, Kind, Result};
+use crate::mapping::CustomMappings;
 use crate::model::{Call, Connection, Earlier, FieldDefinitions, Request};
 
 /// What a plan stands on; made anew for every call, of shared parts.
@@ -26,6 +27,8 @@ pub struct Ground {
     pub object: Option<Arc<str>>,
     /// What the CRM says about the resource's fields; none where it was not or could not be asked.
     pub definitions: Option<Arc<FieldDefinitions>>,
+    /// The connection's own fields of the resource, where it has some.
+    pub custom_mappings: Option<Arc<CustomMappings>>,
     /// What is asked for by name to read all fields, where it is known.
     pub asked: Option<Arc<Asked>>,
     /// Which of the several objects that are the call's resource, where it has several.

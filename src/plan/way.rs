@@ -138,6 +138,7 @@ fn apply(
     }
     let writing = Writing {
         definitions: None,
+        custom_mappings: None,
         currency: ground.setting("currency"),
         timezone: ground.setting("timezone"),
         present: None,

@@ -79,6 +79,7 @@ impl Write {
                 if call.operation.verb == Verb::Create { WriteMode::Create } else { WriteMode::Update };
             let writing = Writing {
                 definitions: ground.definitions.as_deref(),
+                custom_mappings: ground.custom_mappings.as_deref(),
                 currency: ground.setting("currency"),
                 timezone: ground.setting("timezone"),
                 present,

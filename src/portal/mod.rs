@@ -4,7 +4,7 @@
 //! [`answer`] finds the operation's handler: one `match`. Handlers live in one file per noun and
 //! read top to bottom: [`consumers`] · [`connections`], [`card`] a connection as the wire has it, [`form`] its settings form,
 //! [`validate`] whether it works, [`defaults`] of resources, [`resources`] schema and example, [`consents`] · [`mod@oauth`] ·
-//! [`logs`] · [`reply`] the envelope and pages.
+//! [`custom_mappings`] · [`logs`] · [`reply`] the envelope and pages.
 //!
 //! # Adding an operation
 //!
@@ -22,6 +22,7 @@ pub mod consents;
 pub mod consumers;
 pub mod defaults;
 pub mod form;
+pub mod custom_mappings;
 pub mod logs;
 pub mod oauth;
 pub mod reply;
@@ -125,6 +126,13 @@ async fn serve(desk: &Desk<'_>) -> Result<Answer> {
         Op::ConnectionsExample => resources::example(desk).await,
         Op::ConnectionConsentsAll => consents::list(desk).await,
         Op::ConnectionConsentUpdate => consents::update(desk).await,
+        Op::CustomMappingsAll => custom_mappings::list(desk).await,
+        Op::CustomMappingsOne => custom_mappings::one(desk).await,
+        Op::CustomMappingsAdd => custom_mappings::create(desk).await,
+        Op::CustomMappingsUpdate => custom_mappings::update(desk).await,
+        Op::CustomMappingsDelete => custom_mappings::delete(desk).await,
+        Op::ConnectionCustomMappingsAll => custom_mappings::of_resource(desk).await,
+        Op::CustomFieldsAll => custom_mappings::fields(desk).await,
         unserved => Err(Error::new(
             Kind::ConnectorOperationMappingNotFoundError,
             format!("The operation {unserved} is not served yet."),

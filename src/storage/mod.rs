@@ -4,7 +4,7 @@
 //! from · [`keyring`] several of them, and rotation · [`sealed`] encryption and key derivation · [`sqlite`] the
 //! embedded database · then one file per noun:
 //! [`applications`], [`keys`], [`consumers`], [`integrations`], [`connections`], [`refreshes`], [`authorisations`],
-//! [`calls`], [`extras`], [`idempotency`].
+//! [`calls`], [`extras`], [`idempotency`], [`custom_mappings`].
 //!
 //! Readers that keep what they read put the topic's [`Store::epoch`] into the key that they keep it under: every write
 //! moves it on, so nothing kept before a write is found after it.
@@ -16,6 +16,7 @@ pub mod connections;
 pub mod consumers;
 mod credentials;
 pub mod extras;
+pub mod custom_mappings;
 pub mod idempotency;
 pub mod integrations;
 pub mod keyfile;
@@ -40,6 +41,7 @@ pub use calls::{Calls, CallsApi};
 pub use connections::{NewConnection, StoredConnection, StoredCredentials};
 pub use consumers::{Consumer, ConsumersFilter};
 pub use extras::{Consent, DataScopes, Extras};
+pub use custom_mappings::{MappingSource, MappingTarget};
 pub use idempotency::{Claimed, NewClaim, Slot};
 pub use integrations::{Integration, NewIntegration};
 pub use keyring::{Keyring, Rotated};

@@ -26,6 +26,7 @@ pub struct Sqlite {
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
     (2, "idempotency", include_str!("../../migrations/sqlite/0002_idempotency.sql")),
+    (3, "custom mappings", include_str!("../../migrations/sqlite/0003_custom_mappings.sql")),
     (4, "access and vault", include_str!("../../migrations/sqlite/0004_access_and_vault.sql")),
     (5, "oauth", include_str!("../../migrations/sqlite/0005_oauth.sql")),
     (6, "request log", include_str!("../../migrations/sqlite/0006_request_log.sql")),

@@ -3,8 +3,9 @@
 //!
 //! [`resolve`] which connection · [`refresh`] fresh tokens, one refresh at a time · [`token`] one exchange with a CRM's
 //! token endpoint · [`exchange`] the HTTP client that it goes through · [`oauth`] how a customer connects: authorise,
-//! call back, revoke.
+//! call back, revoke · [`custom_mappings`] fields of an application's own.
 
+pub mod custom_mappings;
 pub mod exchange;
 mod hold;
 pub mod oauth;

@@ -430,6 +430,7 @@ fn resolved(old: &Resolved, connection: Connection, found: StoredCredentials) ->
         integration: old.integration.clone(),
         limits: old.limits.clone(),
         defaults: old.defaults.clone(),
+        custom_mappings: old.custom_mappings.clone(),
     })
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use moka::Expiry;
 use serde_json::{Value, json};
 
-use super::Vault;
 use super::scopes::Limits;
+use super::{Vault, custom_mappings};
 use crate::error::{self, Error, Kind};
-use crate::model::{AppId, Connection, ConnectionState, ConsumerId, Credentials, ServiceId};
+use crate::mapping::CustomMappings;
+use crate::model::{AppId, Connection, ConnectionState, ConsumerId, Credentials, Resource, ServiceId};
 use crate::storage::{Integration, StoredConnection, StoredCredentials, Topic};
 
 /// A connection that can be called, with what signs its requests.
@@ -30,6 +31,8 @@ pub struct Resolved {
     pub limits: Option<Arc<Limits>>,
     /// Values that fill bodies of creates, by resource.
     pub defaults: Arc<BTreeMap<String, Vec<Value>>>,
+    /// Fields of the application's own, found where this connection has them, by resource.
+    pub custom_mappings: Arc<BTreeMap<Resource, Arc<CustomMappings>>>,
 }
 
 /// What the registry says about a service id: none where there is no such connector, else the ids of the settings that
@@ -136,11 +139,14 @@ impl Vault {
             let integrations = self.integrations(app).await.map_err(|error| log_text(&error))?;
             let mut extras = inner.store.extras(app, consumer).await.map_err(|error| error.to_string())?;
             let scopes = inner.store.data_scopes(app).await.map_err(|error| error.to_string())?;
+            let sources =
+                inner.store.mapping_sources(app, consumer).await.map_err(|error| error.to_string())?;
             let entries = opened.into_iter().map(|(stored, credentials)| {
                 let integration = integrations.get(&stored.connection.service).cloned();
                 let own = extras.remove(&stored.connection.id).unwrap_or_default();
                 let limits = Limits::of(scopes.as_ref(), &own.consents);
-                Entry::new(stored, credentials, integration, limits, own.defaults)
+                let mappings = custom_mappings::compile(&stored.connection.id, &sources);
+                Entry::new(stored, credentials, integration, limits, own.defaults, mappings)
             });
             Ok::<_, String>(Arc::new(entries.collect()))
         });
@@ -190,6 +196,7 @@ impl Entry {
         integration: Option<Arc<Integration>>,
         limits: Option<Arc<Limits>>,
         defaults: BTreeMap<String, Vec<Value>>,
+        custom_mappings: BTreeMap<Resource, Arc<CustomMappings>>,
     ) -> Entry {
         let resolved = credentials.zip(integration.as_ref()).map(|(opened, integration)| {
             Arc::new(Resolved {
@@ -200,6 +207,7 @@ impl Entry {
                 integration: integration.clone(),
                 limits,
                 defaults: Arc::new(defaults),
+                custom_mappings: Arc::new(custom_mappings),
             })
         });
         Entry { stored, integration, resolved }

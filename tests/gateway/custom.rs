@@ -1,5 +1,6 @@
 //! Custom fields: of every type, by id and by name, refused with the CRM's own definition before anything is sent.
 
+use crosswalk::model::{AppId, ConsumerId};
 use mock_server::faults::{Fault, Kind as FaultKind};
 use mock_server::journal::Filter;
 use serde_json::{Value, json};
@@ -331,5 +332,172 @@ async fn custom_objects_are_checked_against_their_schema() {
         .send()
         .await;
     assert_eq!(patch.status, 400, "{:#}", patch.body);
+    world.stop().await;
+}
+
+/// A custom mapping of a consumer: the path that its connection has for a target field.
+fn at(service: &str, target: &str) -> String {
+    format!("/vault/custom-mappings/crm/{service}/{target}")
+}
+
+#[tokio::test]
+async fn custom_mappings_are_read_written_kept_and_nobody_elses() {
+    let mut world = World::start().await;
+    for (service, typed) in [("hubspot", json!(42)), ("pipedrive", json!(42))] {
+        for consumer in ["mapped", "other"] {
+            world.connect(service, consumer).await;
+        }
+        let fields = world
+            .get(&format!("/vault/connections/crm/{service}/contacts/custom-fields"))
+            .consumer("mapped")
+            .send()
+            .await
+            .ok();
+        let wanted = if service == "hubspot" { "Loyalty points" } else { "Score" };
+        let field = fields["data"].as_array().unwrap().iter().find(|field| field["name"] == wanted).unwrap();
+        let path = field["finder"].as_str().unwrap();
+        let ask = |method: &str, target: &str| world.ask(method, &at(service, target)).consumer("mapped");
+
+        // A path that is none is told with its position; a resource without custom mappings, an id that is none.
+        let error = ask("POST", "crm+contacts+score").body(json!({"value": "$.properties.["})).send().await;
+        let error = error.fails(400, "RequestValidationError");
+        assert_eq!(faults(&error)[0].0, "/value");
+        assert!(faults(&error)[0].1.contains("character 14"), "{error:#}");
+        ask("POST", "crm+nothing+score")
+            .body(json!({"value": "$.id"}))
+            .send()
+            .await
+            .fails(404, "EntityNotFoundError");
+        ask("GET", "lead_score").send().await.fails(404, "EntityNotFoundError");
+        ask("PATCH", "crm+contacts+score")
+            .body(json!({"value": path}))
+            .send()
+            .await
+            .fails(404, "EntityNotFoundError");
+
+        let made = ask("POST", "crm+contacts+score").body(json!({"value": path})).send().await.ok();
+        assert_eq!(made["data"]["value"], path);
+        ask("POST", "crm+contacts+score")
+            .body(json!({"value": path}))
+            .send()
+            .await
+            .fails(409, "ConflictError");
+        let everything = if service == "hubspot" { "$.properties" } else { "$" };
+        for (target, path) in [
+            ("crm+contacts+nothing", "$.not.there".to_owned()),
+            (
+                "crm+contacts+several",
+                format!("{everything}['firstname','lastname','first_name','last_name']"),
+            ),
+            ("crm+contacts+first", format!("{everything}['firstname','first_name']")),
+        ] {
+            ask("POST", target).body(json!({"value": path})).send().await.ok();
+        }
+
+        let call = |method: &str, path: &str| world.ask(method, path).of(service).consumer("mapped");
+        let body = json!({"first_name": "Ada", "last_name": "Lovelace", "custom_mappings": {"score": 42}});
+        let id = call("POST", "/crm/contacts").body(body).send().await.ok()["data"]["id"].clone();
+        let one = format!("/crm/contacts/{}", id.as_str().unwrap());
+        let expected =
+            json!({"first": "Ada", "nothing": null, "score": typed, "several": ["Ada", "Lovelace"]});
+        let read = call("GET", &one).send().await.ok();
+        assert_eq!(read["data"]["custom_mappings"], expected, "{service}");
+        let page = call("GET", "/crm/contacts").send().await.ok();
+        assert_eq!(page["data"][0]["custom_mappings"], expected, "{service}");
+        // Asked for alone, the property is asked of the CRM all the same.
+        let few = call("GET", "/crm/contacts").query("fields", "id,custom_mappings.score").send().await.ok();
+        assert_eq!(few["data"][0], json!({"id": id, "custom_mappings": {"score": typed}}), "{service}");
+        let none = call("GET", &one).query("fields", "id,first_name").send().await.ok();
+        assert_eq!(none["data"], json!({"id": id, "first_name": "Ada"}));
+
+        // Faults of a write, all at once, and nothing is sent.
+        let bad = json!({"custom_mappings": {"score": "high", "several": "x", "unknown": 1}});
+        let error = call("PATCH", &one).body(bad).send().await.fails(400, "RequestValidationError");
+        let told: Vec<String> = faults(&error).into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(
+            told,
+            ["/custom_mappings/score", "/custom_mappings/several", "/custom_mappings/unknown"],
+            "{error:#}"
+        );
+        let twice = json!({"custom_mappings": {"score": 1}, "custom_fields": [{"name": wanted, "value": 2}]});
+        call("PATCH", &one).body(twice).send().await.fails(400, "RequestValidationError");
+        call("PATCH", &one).body(json!({"custom_mappings": {"score": null}})).send().await.ok();
+        assert_eq!(call("GET", &one).send().await.ok()["data"]["custom_mappings"]["score"], Value::Null);
+        call("PATCH", &one).body(json!({"custom_mappings": {"score": 7}})).send().await.ok();
+
+        // Another consumer of the same application has the target fields, and no paths.
+        let others =
+            world.get(&format!("/vault/custom-mappings/crm/{service}")).consumer("other").send().await.ok();
+        let others = others["data"].as_array().unwrap();
+        assert_eq!(others.len(), 4);
+        assert!(others.iter().all(|mapping| mapping.get("value").is_none()), "{others:#?}");
+        let body = json!({"first_name": "Eve", "custom_mappings": {"score": 1}});
+        let told =
+            world.ask("POST", "/crm/contacts").of(service).consumer("other").body(body).send().await.ok();
+        assert!(told["meta"]["warnings"].to_string().contains("custom_mappings"), "{told:#}");
+        let page = world.get("/crm/contacts").of(service).consumer("other").send().await.ok();
+        assert!(page["data"][0].get("custom_mappings").is_none(), "{page:#}");
+        let sources = world
+            .get(&format!("/vault/connections/crm/{service}/contacts/custom-mappings"))
+            .consumer("mapped")
+            .send()
+            .await
+            .ok();
+        assert_eq!(sources["data"].as_array().unwrap().len(), 4);
+    }
+    // Another application sees none of it.
+    let strangers = AppId::new("strangers");
+    world.store.create_application(&strangers, "Strangers").await.unwrap();
+    assert!(world.store.mapping_targets(&strangers, None).await.unwrap().is_empty());
+    assert!(world.store.mapping_sources(&strangers, &ConsumerId::new("mapped")).await.unwrap().is_empty());
+
+    world = world.restart().await;
+    for service in SERVICES {
+        let page = world.get("/crm/contacts").of(service).consumer("mapped").send().await.ok();
+        assert_eq!(page["data"][0]["custom_mappings"]["score"], 7, "{service}");
+        let ask = |method: &str| world.ask(method, &at(service, "crm+contacts+score")).consumer("mapped");
+        ask("PATCH").body(json!({"value": "$.id"})).send().await.ok();
+        let page = world.get("/crm/contacts").of(service).consumer("mapped").send().await.ok();
+        let id = page["data"][0]["custom_mappings"]["score"].clone();
+        assert_eq!(
+            id.as_str().map_or(id.to_string(), str::to_owned),
+            page["data"][0]["id"].as_str().unwrap()
+        );
+        assert_eq!(ask("DELETE").send().await.status, 204);
+        ask("DELETE").send().await.fails(404, "EntityNotFoundError");
+        let page = world.get("/crm/contacts").of(service).consumer("mapped").send().await.ok();
+        assert!(page["data"][0]["custom_mappings"].get("score").is_none(), "{page:#}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn custom_mappings_ask_for_no_more_than_they_need_and_cost_others_nothing() {
+    let world = World::start().await;
+    world.connect("hubspot", "lean").await;
+    let asked = |consumer: &str| {
+        let sent =
+            world.mock.journal(&Filter::account(vendor("hubspot"), consumer).path("*/objects/contacts"));
+        sent.last().unwrap().query.clone().unwrap_or_default()
+    };
+    let get = || world.get("/crm/contacts").of("hubspot").consumer("lean").query("fields", "id,first_name");
+    get().send().await.ok();
+    let before = asked("lean");
+    let target = at("hubspot", "crm+contacts+referrer");
+    let body = json!({"value": "$.properties.hs_analytics_last_referrer"});
+    world.ask("POST", &target).consumer("lean").body(body).send().await.ok();
+    get().send().await.ok();
+    assert_eq!(asked("lean"), before);
+    let queries = world.store.queries();
+    world
+        .get("/crm/contacts")
+        .of("hubspot")
+        .consumer("lean")
+        .query("fields", "id,custom_mappings")
+        .send()
+        .await
+        .ok();
+    assert!(asked("lean").contains("hs_analytics_last_referrer"), "{}", asked("lean"));
+    assert_eq!(world.store.queries(), queries, "a call asked the database");
     world.stop().await;
 }

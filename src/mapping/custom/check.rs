@@ -172,7 +172,7 @@ fn options(options: &[FieldOption]) -> String {
 }
 
 /// A bounded list in words.
-pub(super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
+pub(in super::super) fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     let count = items.len();
     let mut text = items.take(MOST_LISTED).collect::<Vec<_>>().join(", ");
     if count > MOST_LISTED {

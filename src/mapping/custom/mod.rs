@@ -10,7 +10,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use self::check::{expected, listed};
+use self::check::expected;
+pub(super) use self::check::listed;
 use self::form::Forms;
 use super::codec::Around;
 use super::emit::{At, Page};
@@ -237,6 +238,40 @@ impl Custom {
     /// Where a field stands.
     fn path(&self, key: &str) -> Path {
         self.base.join(&Path { steps: vec![Step::Key(key.to_owned())] })
+    }
+
+    /// The key of a path which is one of the left-over keys, or would be if no rule read it.
+    pub(super) fn key_of<'p>(&self, path: &'p Path) -> Option<&'p str> {
+        match path.steps.split_last() {
+            Some((Step::Key(key), base)) if base == self.base.steps => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Sets one field of the CRM's body by its key, as a custom mapping wants it: it need not be a custom one.
+    pub(super) fn write_one(&self, key: &str, value: &Value, pointer: &str, output: &mut Output<'_>) {
+        let definition = output.writing.definitions.and_then(|known| known.get(key));
+        if let Some(definition) = definition.filter(|definition| definition.read_only) {
+            let message = format!("the CRM computes `{}`; it cannot be written", definition.name);
+            return output.fault(pointer, &self.path(key).to_string(), message);
+        }
+        self.set(key, definition, Some(value), pointer, output);
+    }
+
+    /// A value of the wire in the type that its definition says; none where it is not of that type.
+    pub(super) fn typed(
+        &self,
+        value: &Value,
+        definition: &FieldDefinition,
+        around: Around<'_>,
+    ) -> Option<Value> {
+        let raw = value.to_string();
+        if self.is_empty(&raw) {
+            return Some(Value::Null);
+        }
+        let mut out = Vec::new();
+        self.forms.read(definition.kind, &raw, around, &mut out).ok()?;
+        serde_json::from_slice(&out).ok()
     }
 
     /// The key that a custom field of a body means, by its id or name. On an error: the part that is wrong, and why.

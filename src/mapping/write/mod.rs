@@ -14,6 +14,7 @@ use super::Writing;
 use super::codec::{Around, zone};
 use super::custom::Body;
 use super::expression::run;
+use super::finder;
 use super::path::{Path, Step};
 use super::rule::{Field, Given, GivenValue, Mapping, Rule, Source, ValueRule};
 use crate::model::{Problem, Severity};
@@ -77,6 +78,15 @@ impl Output<'_> {
     /// Sets a value of the CRM's body.
     pub fn set(&mut self, path: &Path, value: Value) {
         set(&mut self.written.body, &path.steps, value);
+    }
+
+    /// Sets a value of the CRM's body; null clears on an update and is left out of a create.
+    pub fn set_or_clear(&mut self, path: &Path, value: &Value) {
+        match (value, self.mode) {
+            (Value::Null, WriteMode::Create) => {}
+            (Value::Null, WriteMode::Update) => self.set(path, self.null_as.clone()),
+            (value, _) => self.set(path, value.clone()),
+        }
     }
 
     /// Notes a field whose present value is needed, unless that has been given.
@@ -143,6 +153,8 @@ pub fn write(mapping: &Mapping, body: &Body, mode: WriteMode, writing: &Writing<
         match mapping.fields.iter().find(|field| field.name == *name) {
             Some(field) => field_to_wire(mapping, field, value, body, &pointer, &mut output),
             None if name == "pass_through" => {}
+            // Looked at below, when all other places are known.
+            None if name == finder::FIELD && writing.custom_mappings.is_some() => {}
             None => {
                 let message =
                     format!("`{name}` has no counterpart in {}; it is not written", output.connector);
@@ -151,6 +163,9 @@ pub fn write(mapping: &Mapping, body: &Body, mode: WriteMode, writing: &Writing<
         }
     }
     compose(mapping, body, &mut output);
+    if let (Some(custom), Some(value)) = (writing.custom_mappings, body.get(finder::FIELD)) {
+        custom.write(value, mapping, &mut output);
+    }
     for given in &mapping.defaults {
         give(given, &mut output);
     }

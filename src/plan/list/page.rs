@@ -205,6 +205,7 @@ impl List {
         let reading = Reading {
             fields: call.query.fields.as_ref(),
             definitions: ground.definitions.as_deref(),
+            custom_mappings: ground.custom_mappings.as_deref(),
             currency: ground.setting("currency"),
             timezone: ground.setting("timezone"),
             extras: Some(&extras).filter(|extras| !extras.is_empty()),

@@ -36,6 +36,7 @@ impl Vault {
         let opened = self.0.store.opened_connection(&connection).await?;
         if let Some((stored, Some(found))) = opened {
             let resolved = Arc::new(Resolved {
+                custom_mappings: Arc::default(),
                 connection: Arc::new(stored.connection),
                 credentials: found.credentials,
                 version: found.version,

@@ -261,6 +261,7 @@ async fn tokens_are_renewed_within_the_margin_only() {
     let stored = world.connect(600).await;
     let with = |left_s: i64, obtained_at: i64| {
         Arc::new(Resolved {
+            custom_mappings: Arc::default(),
             connection: stored.connection.clone(),
             credentials: Credentials::OAuth {
                 access_token: Secret::new("at-1"),
@@ -432,6 +433,7 @@ async fn while_the_token_lasts_a_failed_refresh_is_no_failure() {
     let stored = world.connect(30).await;
     let Credentials::OAuth { .. } = &stored.credentials else { panic!("not OAuth") };
     let nearly = Arc::new(Resolved {
+        custom_mappings: Arc::default(),
         connection: stored.connection.clone(),
         credentials: stored.credentials.clone(),
         version: stored.version,
@@ -468,6 +470,7 @@ async fn without_an_oauth_client_nothing_is_asked() {
     let world = World::new(no_backoff()).await;
     let old = world.connect(-1).await;
     let bare = Arc::new(Resolved {
+        custom_mappings: Arc::default(),
         connection: old.connection.clone(),
         credentials: old.credentials.clone(),
         version: old.version,

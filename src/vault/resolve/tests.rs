@@ -179,8 +179,8 @@ async fn a_cold_start_of_many_callers_reads_once() {
     let all = futures_util::future::join_all((0..100).map(|_| world.resolve(None))).await;
     assert!(all.iter().all(Result::is_ok));
     // One each for the consumer's key, the connections, their defaults and consents, the application's data scopes, its
-    // integrations and its key.
-    assert_eq!(world.store.queries() - before, 7);
+    // integrations and its key, and the custom mappings.
+    assert_eq!(world.store.queries() - before, 8);
 }
 
 #[tokio::test]
