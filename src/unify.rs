@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 use crate::access::idempotency::{Claim, Turn};
 use crate::app::{App, DefinitionsKey, Discovered, Service};
