@@ -165,6 +165,7 @@ struct CaseCall {
     fields: Option<String>,
     raw: bool,
     explain: bool,
+    scan: bool,
     pass_through: BTreeMap<String, String>,
     body: Option<Map<String, Value>>,
     settings: BTreeMap<String, String>,
@@ -350,6 +351,7 @@ fn setting(
             fields: case.fields.as_deref().map(FieldMask::parse),
             raw: case.raw,
             explain: case.explain,
+            scan: case.scan,
             pass_through: case.pass_through.into_iter().collect(),
             ..Query::default()
         },
@@ -373,6 +375,7 @@ fn setting(
         .and_then(|resource| resource.object(call.parent.as_deref()));
     let ground = Ground {
         custom_mappings: None,
+        scan_pages: 20,
         connector: connector.clone(),
         connection: Arc::new(connection),
         base,

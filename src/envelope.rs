@@ -51,6 +51,9 @@ pub fn success(
             if let Some((meta, total)) = meta.as_object_mut().zip(page.total) {
                 meta.insert("total_count".into(), total.into());
             }
+            if let Some((meta, scanned)) = meta.as_object_mut().zip(unified.scanned.as_ref()) {
+                meta.insert("scan".into(), json!(scanned));
+            }
             warn(&mut meta, &unified.warnings);
             member(&mut out, "meta", &meta);
             let link =

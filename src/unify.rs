@@ -237,6 +237,7 @@ impl<'a> Line<'a> {
             asked,
             source: None,
             earlier: self.claim.as_ref().and_then(|claim| claim.earlier().cloned()),
+            scan_pages: self.app.settings.limits.scan_pages,
             now: jiff::Timestamp::now(),
             cursor_key: self.app.cursor_key.clone(),
         })

@@ -80,6 +80,8 @@ pub struct Limits {
     pub calls_per_minute_per_key: Option<u32>,
     /// Calls a minute of one consumer; none is no limit.
     pub calls_per_minute_per_consumer: Option<u32>,
+    /// The CRM's pages that one call may read to filter or sort what the CRM cannot.
+    pub scan_pages: u32,
 }
 
 /// Times.
@@ -159,6 +161,7 @@ impl Settings {
                 header_bytes: 32_768,
                 connections: 10_000,
                 calls: 2_000,
+                scan_pages: 20,
                 calls_per_minute_per_key: None,
                 calls_per_minute_per_consumer: None,
             },

@@ -212,6 +212,16 @@ pub const TABLE: &[Row] = &[
         },
     },
     Row {
+        key: "limits.scan_pages",
+        unit: "pages",
+        default: "20",
+        example: "50",
+        about: "Pages of a CRM that one call with x-crosswalk-filter: scan may read to filter or sort what the CRM cannot.",
+        set: |settings, _, given| {
+            given.integer(1, 1_000).map(|v| settings.limits.scan_pages = u32::try_from(v).unwrap_or(1_000))
+        },
+    },
+    Row {
         key: "timeouts.header_ms",
         unit: "milliseconds",
         default: "10000",

@@ -45,6 +45,7 @@ struct Checked {
 pub struct Arriving {
     pub(super) asked: Asked,
     pub(super) raw: bool,
+    pub(super) scan: bool,
     pub(super) received: Received,
 }
 
@@ -76,10 +77,11 @@ impl Arriving {
     /// Errors: `RequestValidationError` with all faults of query and body, `UnsupportedMediaTypeError`,
     /// `PayloadTooLargeError`, `RequestTimeoutError`.
     pub async fn call(self) -> Result<Call> {
-        let Arriving { asked, raw, received } = self;
+        let Arriving { asked, raw, scan, received } = self;
         let contract = Arc::clone(&received.contract);
         let rules = contract.rules(asked.operation).ok_or_else(|| unruled(asked.operation))?;
-        let Checked { query, body, path, raw_query } = received.checked(rules, raw).await?;
+        let Checked { mut query, body, path, raw_query } = received.checked(rules, raw).await?;
+        query.scan = scan;
         Ok(Call {
             operation: asked.operation,
             id: asked.id,

@@ -19,6 +19,7 @@ const SERVICE: &str = "x-apideck-service-id";
 const RAW: &str = "x-apideck-raw";
 /// The two names of an idempotency key.
 const IDEMPOTENCY: [&str; 2] = ["x-unique-transaction-id", "idempotency-key"];
+const FILTER: &str = "x-crosswalk-filter";
 
 /// What the headers of a call say.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Headers {
     pub(super) consumer: Option<ConsumerId>,
     pub(super) service: Option<ServiceId>,
     pub(super) raw: bool,
+    pub(super) scan: bool,
     pub(super) key: Secret,
     pub(super) idempotency_key: Option<Secret>,
 }
@@ -87,6 +89,14 @@ pub(super) fn read(headers: &HeaderMap, needs: Needs, writes: bool) -> Result<He
         }
     };
     let idempotency_key = if writes { faults.idempotency_key(headers) } else { None };
+    let scan = match faults.optional(headers, FILTER, 16).as_deref() {
+        None | Some("strict") => false,
+        Some("scan") => true,
+        Some(_) => {
+            faults.malformed(FILTER, "must be strict or scan");
+            false
+        }
+    };
     let authorization = faults.optional(headers, AUTHORIZATION.as_str(), 1024);
     let (Some(app), true) = (app, faults.is_empty()) else {
         return Err(faults.error());
@@ -97,6 +107,7 @@ pub(super) fn read(headers: &HeaderMap, needs: Needs, writes: bool) -> Result<He
         service: service.map(ServiceId::new),
         raw,
         idempotency_key,
+        scan,
         key: bearer(authorization.as_deref())?,
     })
 }

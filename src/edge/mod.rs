@@ -281,7 +281,7 @@ impl<H: Handler> Server<H> {
             idempotency_key: headers.idempotency_key,
             trail,
         };
-        let arriving = Arriving { asked, raw: headers.raw, received };
+        let arriving = Arriving { asked, raw: headers.raw, scan: headers.scan, received };
         let answer = self.handler.answer(context, headers.key, arriving).await?;
         if let Some(service) = &answer.service {
             line.service = Some(service.clone());

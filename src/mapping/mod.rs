@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`document`] YAML with positions · [`schema`] the unified side's shape · `path`, `codec`, `expression` the
 //! language's words · `rule`, `compile` a file turned into rules · `scan`, `plan` JSON read once, slots filled · `emit`,
-//! [`read`](mod@read) the read side · [`explain`] where its fields came from · `custom` fields,
+//! [`read`](mod@read) the read side · [`explain`] where its fields came from · `narrow` fewer fields · `custom` fields,
 //! [`finder`] custom mappings · [`write`](mod@write) the write side · [`laws`] what must hold for every mapping.
 //! The language itself is described in `mappings/README.md`.
 
@@ -23,6 +23,7 @@ mod custom;
 mod emit;
 mod expression;
 pub mod finder;
+mod narrow;
 mod path;
 mod plan;
 mod rule;
@@ -35,6 +36,7 @@ pub use compile::SCHEMA;
 pub use document::Document;
 pub use fault::Fault;
 pub use finder::{CustomMappings, Finder};
+pub use narrow::narrow;
 pub use path::{Path, Step};
 pub use read::{Captured, Extras, Frame, Plucking, Records, Rows, Span, pluck, read_page};
 pub use rule::{Mapping, RuleInfo};

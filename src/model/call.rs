@@ -90,6 +90,8 @@ pub struct Query {
     pub dry_run: bool,
     /// How a list is sent.
     pub format: Format,
+    /// Whether filters and a sort that the CRM lacks are applied by the gateway, which reads on for it.
+    pub scan: bool,
     /// Keys and values for the downstream query.
     pub pass_through: Vec<(String, String)>,
     /// Values of keys that only some operations of the Vault and Connector APIs have.

@@ -35,6 +35,8 @@ pub struct Ground {
     pub source: Option<usize>,
     /// An earlier try of this write, where its outcome is not known.
     pub earlier: Option<Earlier>,
+    /// The CRM's pages that one call may read to filter or sort what the CRM cannot.
+    pub scan_pages: u32,
     /// The time of the call.
     pub now: jiff::Timestamp,
     /// Signs cursors.

@@ -130,8 +130,10 @@ pub fn advance(at: &Keyset, rows: &[Row], asked: usize, wanted: usize) -> (usize
             }
             // Groups that are surely complete end where a record with another key follows.
             let key_at = |index: usize| rows.get(index).map(|(key, _)| key.clone().unwrap_or_default());
+            // CRMs that compare texts whatever their case have them as one group: none is complete before the last of it.
+            let group_at = |index: usize| key_at(index).map(|key| key.to_lowercase());
             let mut complete = take;
-            while complete > 0 && (complete >= rows.len() || key_at(complete) == key_at(complete - 1)) {
+            while complete > 0 && (complete >= rows.len() || group_at(complete) == group_at(complete - 1)) {
                 complete -= 1;
             }
             match (complete.checked_sub(1).and_then(key_at), key_at(0)) {
@@ -170,6 +172,15 @@ mod tests {
         }
         rows.truncate(asked);
         rows
+    }
+
+    #[test]
+    fn texts_that_differ_by_case_only_are_one_group() {
+        let rows: Vec<Row> =
+            ["Ada", "ADA", "ada", "Bea"].map(|key| (Some(key.into()), Some("1".into()))).into();
+        let at = start(true);
+        assert_eq!(advance(&at, &rows, 4, 3), (3, Some(Keyset::Values { key: Some("ada".into()) })));
+        assert_eq!(advance(&at, &rows, 4, 2), (0, Some(Keyset::Ties { key: "Ada".into(), id: None })));
     }
 
     proptest! {

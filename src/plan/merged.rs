@@ -38,6 +38,8 @@ pub struct Merged {
     limit: usize,
     consumed: usize,
     rounds: usize,
+    pages: u32,
+    pages_at_most: u32,
     runs: Vec<Run>,
     records: Records,
     warnings: Vec<Warning>,
@@ -63,6 +65,34 @@ impl Merged {
     /// # Errors
     /// If a list cannot apply the filters or the sort, or the cursor is not one of this list.
     pub fn start(call: &Call, ground: &Ground) -> Result<(Merged, Step)> {
+        let binding = list::binding(call, ground);
+        let token = list::open(call, ground, &binding)?;
+        Merged::begin(call, ground, binding, token, usize::from(call.query.limit), u32::MAX)
+    }
+
+    /// The machine for so many records from a position on, read in so many of the CRM's pages at the most.
+    ///
+    /// # Errors
+    /// If a list cannot apply the filters or the sort.
+    pub fn at(
+        call: &Call,
+        ground: &Ground,
+        position: Position,
+        limit: usize,
+        pages: u32,
+    ) -> Result<(Merged, Step)> {
+        let token = Token { position, trail: Vec::new(), whole: false };
+        Merged::begin(call, ground, list::binding(call, ground), token, limit, pages)
+    }
+
+    fn begin(
+        call: &Call,
+        ground: &Ground,
+        binding: Binding,
+        token: Token,
+        limit: usize,
+        pages_at_most: u32,
+    ) -> Result<(Merged, Step)> {
         let resource = ground.resource(call)?;
         let split_by = resource.spec.split_by.as_deref().unwrap_or("type");
         let wanted = call.query.filter.iter().find(|(name, _)| name == split_by).map(|(_, value)| value);
@@ -87,8 +117,6 @@ impl Merged {
                 Some(ground.of_source(index, &source.plan, call.parent.as_deref()))
             })
             .collect();
-        let binding = list::binding(call, ground);
-        let token = list::open(call, ground, &binding)?;
         let mut own = call.clone();
         own.query.cursor = None;
         own.query.filter.retain(|(name, _)| name != split_by);
@@ -102,9 +130,11 @@ impl Merged {
             token,
             binding,
             at,
-            limit: usize::from(call.query.limit),
+            limit,
             consumed: 0,
             rounds: 0,
+            pages: 0,
+            pages_at_most,
             runs: Vec::new(),
             records: Records::default(),
             warnings: Vec::new(),
@@ -114,6 +144,11 @@ impl Merged {
         };
         let step = merged.ask()?;
         Ok((merged, step))
+    }
+
+    /// The CRM's pages that are read at once.
+    fn pages_at_once(&self) -> u32 {
+        if self.merges().is_some() { u32::try_from(self.grounds.len()).unwrap_or(u32::MAX) } else { 1 }
     }
 
     /// Whether the position is where keys are merged.
@@ -139,7 +174,8 @@ impl Merged {
         self.runs.clear();
         for index in lists {
             let Some(ground) = self.grounds.get(index) else { break };
-            let (list, step) = List::part(&self.call, ground, position.clone(), limit, part_of)?;
+            let (mut list, step) = List::part(&self.call, ground, position.clone(), limit, part_of)?;
+            list.limit_pages(self.pages_at_most.saturating_sub(self.pages));
             if let Step::Ask(requests) = step {
                 self.runs.push(Run { list, index, waits_for: requests.len(), page: None });
                 batch.extend(requests);
@@ -164,7 +200,7 @@ impl Merged {
                     batch.extend(requests);
                 }
                 Step::Done(unified) => {
-                    let Unified { data, warnings, raw, rate, explained } = *unified;
+                    let Unified { data, warnings, raw, rate, explained, .. } = *unified;
                     self.warnings.extend(warnings);
                     self.raw.extend(raw);
                     self.rate = rate;
@@ -172,6 +208,7 @@ impl Merged {
                         all.extend(explained.into_iter().flatten());
                     }
                     if let Data::Page(page) = data {
+                        self.pages = self.pages.saturating_add(page.part.pages);
                         run.page = Some(page);
                     }
                 }
@@ -187,6 +224,11 @@ impl Merged {
         match next {
             Some(at) if self.goes_on() => {
                 self.at = at;
+                // What is merged is read from every list at once.
+                if self.pages.saturating_add(self.pages_at_once()) > self.pages_at_most {
+                    let at = Some(self.at.clone());
+                    return Ok(self.finish(call, ground, at));
+                }
                 self.ask()
             }
             next => Ok(self.finish(call, ground, next)),
@@ -297,15 +339,16 @@ impl Merged {
             data: Data::Page(Box::new(Page {
                 total: None,
                 current: seal(&self.token),
-                next: next.map(|position| seal(&self.token.next(position))),
+                next: next.as_ref().map(|position| seal(&self.token.next(position.clone()))),
                 previous: self.token.previous().map(|token| seal(&token)),
                 records: std::mem::take(&mut self.records),
-                part: Part::default(),
+                part: Part { next, taken: self.consumed, pages: self.pages, ..Part::default() },
             })),
             warnings: std::mem::take(&mut self.warnings),
             raw: call.query.raw.then(|| raw::joined(std::mem::take(&mut self.raw))),
             rate: std::mem::take(&mut self.rate),
             explained: self.explained.take(),
+            scanned: None,
         }))
     }
 }

@@ -8,7 +8,7 @@
 //! Reading order: [`ground`] what a plan stands on · [`way`] which way to list · [`list`] pages · [`paging`] and
 //! [`keyset`] and [`anchored`] where the next page begins · [`ask`] which properties are asked for · [`enrich`] follow-up reads, into [`extras`] ·
 //! [`explain`] where fields came from ·
-//! [`source`] and [`merged`] several objects that are one resource ·
+//! [`source`] and [`merged`] several objects that are one resource · [`scan`] what the CRM cannot filter or sort ·
 //! [`one`] · [`mod@write`] · [`probe`] what an earlier try has made · [`rehearse`] dry runs · [`links`] associations · [`parts`] lists that are records of
 //! their own · [`steps`] · [`pass_through`] · [`discover`] · [`sign`].
 
@@ -29,6 +29,7 @@ pub mod parts;
 pub mod pass_through;
 pub mod probe;
 pub mod rehearse;
+pub mod scan;
 pub mod sign;
 pub mod source;
 pub mod steps;
@@ -65,6 +66,8 @@ pub struct Unified {
     pub rate: Vec<(&'static str, String)>,
     /// Where the records' fields came from, where it was asked for.
     pub explained: Option<explain::Explanations>,
+    /// What the gateway filtered or sorted, where it did.
+    pub scanned: Option<scan::Scanned>,
 }
 
 /// The data of a result.
@@ -93,6 +96,8 @@ pub enum Plan {
     Source(Box<source::Source>),
     /// Reads a page of all of them.
     Merged(Box<merged::Merged>),
+    /// Reads a page of a list that the CRM cannot filter or sort as asked.
+    Scan(Box<scan::Scan>),
 }
 
 impl Plan {
@@ -120,6 +125,12 @@ impl Plan {
             .detail(serde_json::json!({ "operation": operation.to_string(), "supported": can })));
         }
         known_ids(call, ground, resource)?;
+        if operation.verb == Verb::List
+            && call.query.scan
+            && let Some((plan, step)) = scan::Scan::start(call, ground)?
+        {
+            return Ok((Plan::Scan(Box::new(plan)), step));
+        }
         if !resource.sources.is_empty() {
             return match operation.verb {
                 Verb::List => merged::Merged::start(call, ground)
@@ -165,6 +176,7 @@ impl Plan {
             // They go on with the call and the ground of their own.
             Plan::Source(plan) => plan.feed(outcomes),
             Plan::Merged(plan) => plan.feed(call, ground, outcomes),
+            Plan::Scan(plan) => plan.feed(call, ground, outcomes),
         }
     }
 }

@@ -175,6 +175,7 @@ impl One {
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
             explained,
+            scanned: None,
         })))
     }
 }

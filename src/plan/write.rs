@@ -326,6 +326,7 @@ impl Write {
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
             explained: None,
+            scanned: None,
         }))
     }
 }

@@ -17,6 +17,7 @@ mod oauth;
 mod once;
 mod paging;
 mod resources;
+mod scan;
 mod steps;
 mod table;
 mod tokens;

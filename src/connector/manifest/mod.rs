@@ -59,6 +59,9 @@ pub struct Manifest {
     /// The longest URL that the CRM takes, in bytes; 8000 unless said.
     #[serde(default = "default_url_limit")]
     pub url_limit_bytes: usize,
+    /// Pages that one call may read to filter or sort what the CRM cannot; the gateway's setting where it is lower.
+    #[serde(default)]
+    pub scan_pages: Option<u32>,
     /// How replies that are not what was asked for are told apart.
     #[serde(default)]
     pub errors: Errors,

@@ -386,4 +386,9 @@ fn what_no_rule_reads_is_told_once_per_place() {
     let (_, explained) = holds(&mapping, &record, &Reading::default());
     let unread = json!(explained[0].unread);
     assert_eq!(unread, json!([["extra", {"a": 1}], ["stages[].metadata.isClosed", "false"]]));
+    let (mapping, _) = shipped("hubspot", "contacts");
+    let companies = json!({"results": [{"id": "5", "type": "contact_to_company"}]});
+    let record = json!({"id": "1", "properties": {}, "associations": {"companies": companies}});
+    let (_, explained) = holds(&mapping, &record, &Reading::default());
+    assert_eq!(explained[0].unread, [], "what an element is chosen by is read");
 }

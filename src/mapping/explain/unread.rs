@@ -44,6 +44,20 @@ pub(super) fn of(
             }
         }
     }
+    // What an element of a list is chosen by is read as well.
+    let mut chosen_by = Vec::new();
+    for path in &paths {
+        for (depth, step) in path.steps.iter().enumerate() {
+            if let Step::Choice(key, _) = step
+                && !key.is_empty()
+            {
+                let mut steps: Vec<Step> = path.steps.iter().take(depth).cloned().collect();
+                steps.extend([Step::Choice(String::new(), String::new()), Step::Key(key.clone())]);
+                chosen_by.push(Path { steps });
+            }
+        }
+    }
+    paths.append(&mut chosen_by);
     let mut search = Search { paths: &paths, known: HashSet::new(), out: Vec::new() };
     for text in texts {
         if let Ok(record) = serde_json::from_str::<Value>(text) {

@@ -59,6 +59,8 @@ pub struct Part {
     pub full: bool,
     /// Records taken, good and bad.
     pub taken: usize,
+    /// The CRM's pages that were read for it.
+    pub pages: u32,
 }
 
 /// How a list is a part of a longer one.
@@ -81,6 +83,7 @@ pub struct List {
     limit: usize,
     consumed: usize,
     pages: u32,
+    pages_at_most: u32,
     stage: Stage,
     records: Records,
     total: Option<u64>,
@@ -149,6 +152,28 @@ impl List {
         List::begin(call, ground, binding(call, ground), token, limit, Some(part_of))
     }
 
+    /// The machine for so many records from a position on, read in so many of the CRM's pages at the most.
+    ///
+    /// # Errors
+    /// If the connector cannot apply the filters or the sort.
+    pub fn at(
+        call: &Call,
+        ground: &Ground,
+        position: Position,
+        limit: usize,
+        pages: u32,
+    ) -> Result<(List, Step)> {
+        let token = Token { position, trail: Vec::new(), whole: false };
+        let (mut list, step) = List::begin(call, ground, binding(call, ground), token, limit, None)?;
+        list.limit_pages(pages);
+        Ok((list, step))
+    }
+
+    /// Reads so many of the CRM's pages at the most, the first in any case.
+    pub fn limit_pages(&mut self, pages: u32) {
+        self.pages_at_most = pages.min(PAGES_PER_CALL);
+    }
+
     fn begin(
         call: &Call,
         ground: &Ground,
@@ -173,6 +198,7 @@ impl List {
             limit,
             consumed: 0,
             pages: 0,
+            pages_at_most: PAGES_PER_CALL,
             stage: Stage::Page(Window::default()),
             records: Records::default(),
             total: None,
@@ -232,6 +258,7 @@ impl List {
     fn finish(&mut self, call: &Call, ground: &Ground, next: Option<Position>) -> Result<Step> {
         let seal = |token: &Token| token.seal(&ground.cursor_key, &self.binding);
         self.part.taken = self.consumed;
+        self.part.pages = self.pages;
         self.part.next = next.clone();
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(
@@ -252,6 +279,7 @@ impl List {
             raw: self.raw.take().map(raw::Replies::into_value),
             rate: std::mem::take(&mut self.rate),
             explained: self.explained.take(),
+            scanned: None,
         })))
     }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::cursor::invalid_cursor;
-use super::{Fetched, List, PAGES_PER_CALL, PartOf, Stage, append};
+use super::{Fetched, List, PartOf, Stage, append};
 use crate::connector::compile::{ListPlan, ResourcePlan};
 use crate::connector::manifest::Paging;
 use crate::cursor::{Keyset, Position};
@@ -138,7 +138,7 @@ impl List {
         let search = self.search.get_or_insert_with(|| Search::new(from, to, ended));
         search.saw(from, to, ended);
         match search.next(fetched.window.size as u64) {
-            Some(start) if self.pages < PAGES_PER_CALL => {
+            Some(start) if self.pages < self.pages_at_most => {
                 // A window begins one record before its position.
                 self.position = Position::Anchored { at: start + u64::from(start > 0), seen };
                 Err(None)
@@ -300,7 +300,7 @@ impl List {
     /// Whether another downstream page is read before this one is handed out. A stream hands out each as it comes.
     fn goes_on(&self, call: &Call) -> bool {
         let streamed = call.query.format != Format::Json && self.consumed > 0;
-        self.consumed < self.limit && self.pages < PAGES_PER_CALL && !streamed
+        self.consumed < self.limit && self.pages < self.pages_at_most && !streamed
     }
 
     /// Maps records that a second call has read, in the order in which the first one found them.
