@@ -148,7 +148,13 @@ fn body_schema(document: &Value, operation: &Value, name: &str) -> Result<Option
     let mut schemas = Map::new();
     for reference in reached {
         if let Some(found) = document.pointer(&format!("/components/schemas/{reference}")) {
-            schemas.insert(reference, found.clone());
+            let mut found = found.clone();
+            let read_only = |property: &Value| {
+                let own = property.get("readOnly");
+                own.or_else(|| resolve(document, property).ok()?.get("readOnly")) == Some(&Value::Bool(true))
+            };
+            spare(&mut found, &read_only);
+            schemas.insert(reference, found);
         }
     }
     let whole = json!({
@@ -157,6 +163,29 @@ fn body_schema(document: &Value, operation: &Value, name: &str) -> Result<Option
         "components": { "schemas": schemas },
     });
     Ok(Some(body::Schema::new(name, whole)))
+}
+
+/// Takes read-only keys out of `required`: of a request they are not asked.
+fn spare(schema: &mut Value, read_only: &impl Fn(&Value) -> bool) {
+    match schema {
+        Value::Object(object) => {
+            let spared: Vec<Value> = match (object.get("required"), object.get("properties")) {
+                (Some(Value::Array(required)), Some(properties)) => {
+                    let of_reply = |name: &&Value| {
+                        name.as_str().and_then(|name| properties.get(name)).is_some_and(read_only)
+                    };
+                    required.iter().filter(of_reply).cloned().collect()
+                }
+                _ => Vec::new(),
+            };
+            if let Some(Value::Array(required)) = object.get_mut("required") {
+                required.retain(|name| !spared.contains(name));
+            }
+            object.values_mut().for_each(|below| spare(below, read_only));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|below| spare(below, read_only)),
+        _ => {}
+    }
 }
 
 /// Collects the names of all component schemas that a schema leads to.
@@ -174,5 +203,30 @@ fn reach(document: &Value, schema: &Value, reached: &mut BTreeSet<String>) -> Re
         }
         Value::Array(items) => items.iter().try_for_each(|below| reach(document, below, reached)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_not_asked_for_what_is_read_only() {
+        let document = parse(
+            "
+            components: { schemas: {
+              Consent: {
+                required: [id, granted],
+                properties: { id: { readOnly: true }, granted: { type: boolean } } },
+              Connection: { properties: { consent: { $ref: '#/components/schemas/Consent' } } } } }
+            requestBody: { content: { application/json: { schema: { $ref: '#/components/schemas/Connection' } } } }
+            ",
+        )
+        .unwrap();
+        let schema = body_schema(&document, &document, "connections").unwrap().unwrap();
+        assert_eq!(schema.faults(&json!({ "consent": { "granted": true } })).unwrap(), []);
+        let faults = schema.faults(&json!({ "consent": {} })).unwrap();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].pointer, "/consent/granted");
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::contract::Parameters;
-use crate::contract::parameter::{boolean, integer};
+use crate::contract::parameter::{self, boolean, integer};
 use crate::error::{Error, Kind};
 use crate::model::{FieldMask, Format, Query, Sort};
 
@@ -216,7 +216,7 @@ impl Reading<'_> {
         let known = self.known;
         let inner = |prefix: &str| key.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(']'));
         if let Some(name) = inner("filter[") {
-            let name = name.strip_suffix("][").unwrap_or(name);
+            let (name, is_repeated) = name.strip_suffix("][").map_or((name, false), |name| (name, true));
             let Some((_, kind)) = known.filter.iter().find(|(known, _)| known == name) else {
                 let names: Vec<&str> = known.filter.iter().map(|(name, _)| name.as_str()).collect();
                 return Err(match names.as_slice() {
@@ -224,6 +224,9 @@ impl Reading<'_> {
                     names => format!("is unknown; the filters are {}", names.join(", ")),
                 });
             };
+            if is_repeated && !matches!(kind, parameter::Kind::Several(_)) {
+                return Err("takes one value: it has no []".into());
+            }
             // `filter[codes][]=1` is another spelling of a repeated `filter[codes]=1`.
             let before = self.query.filter.iter_mut().find(|(known, _)| known == name);
             let value = kind.read(value)?;
@@ -232,6 +235,9 @@ impl Reading<'_> {
                     return Err(TWICE.into());
                 };
                 known.extend(more);
+                if known.len() > MOST_OF_SEVERAL {
+                    return Err(format!("has more than {MOST_OF_SEVERAL} values"));
+                }
                 return Ok(());
             }
             self.query.filter.push((name.to_owned(), value));
@@ -285,6 +291,8 @@ impl Reading<'_> {
     }
 }
 
+/// Values of a filter that takes several.
+const MOST_OF_SEVERAL: usize = 50;
 const TWICE: &str = "is given more than once";
 
 fn fields(value: &str) -> Result<Option<FieldMask>, String> {
@@ -345,6 +353,28 @@ mod tests {
         let read = read(query, parameters, false, Format::Json, &mut faults);
         let told = |fault: &Fault| fault.to_wire()["message"].as_str().unwrap().to_owned();
         if faults.is_empty() { Ok(read) } else { Err(faults.iter().map(told).collect()) }
+    }
+
+    #[test]
+    fn a_filter_of_several_is_repeated() {
+        let several = parameter::Kind::Several(Box::new(parameter::Kind::Number));
+        let known = Parameters {
+            filter: vec![("statuses".to_owned(), several), ("path".to_owned(), parameter::Kind::Text)],
+            ..Parameters::default()
+        };
+        let read = |query: &str| {
+            let mut faults = Vec::new();
+            let read = read(query, &known, false, Format::Json, &mut faults);
+            (read.filter, faults.len())
+        };
+        let both = vec![("statuses".to_owned(), json!([200, 404]))];
+        assert_eq!(read("filter[statuses]=200.0&filter[statuses]=404"), (both.clone(), 0));
+        assert_eq!(read("filter[statuses][]=200&filter[statuses][]=404"), (both, 0));
+        assert_eq!(read("filter[statuses]=x").1, 1);
+        assert_eq!(read("filter[path]=a&filter[path]=b").1, 1);
+        assert_eq!(read("filter[path][]=a").1, 1);
+        let too_long = vec!["filter[statuses]=1"; MOST_OF_SEVERAL + 1].join("&");
+        assert_eq!(read(&too_long).1, 1);
     }
 
     #[test]

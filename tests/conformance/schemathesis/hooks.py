@@ -19,6 +19,23 @@ OF_THE_CRM = {
 }
 
 
+# What is left out of the calls.
+LEFT_OUT = {
+    # Another name of the idempotency key: two that differ are refused, which no schema can say.
+    "#/components/parameters/transactionId",
+    # The gateway does not look at it yet.
+    "#/components/parameters/unsupportedFilter",
+}
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    for path in raw_schema["paths"].values():
+        for operation in path.values():
+            if "parameters" in operation:
+                operation["parameters"] = [each for each in operation["parameters"] if each.get("$ref") not in LEFT_OUT]
+
+
 def _error(response):
     try:
         body = response.json()
@@ -45,7 +62,8 @@ def accepted_unless_the_crm_refuses(ctx, response, case):
 @schemathesis.check
 def refused_before_the_crm_is_asked(ctx, response, case):
     """negative_data_rejection for the CRM's refusals: what breaks the contract must not have come that far."""
-    if 400 <= response.status_code < 500 and _is_of_the_crm(response):
+    cursor = _error(response).get("type_name") == "InvalidCursorError"
+    if 400 <= response.status_code < 500 and _is_of_the_crm(response) and not cursor:
         accepted = copy.copy(response)
         accepted.status_code = 200
         negative_data_rejection(ctx, accepted, case)
