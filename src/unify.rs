@@ -17,8 +17,8 @@ use crate::envelope;
 use crate::error::{Error, Kind, Result};
 use crate::mapping::CustomMappings;
 use crate::model::{
-    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Operation, Outcome, Query, Request,
-    Resource, Secret, ServiceId, Trace, Trail, Verb, Warning,
+    Answer, Attempt, Call, Context, Credentials, FieldDefinitions, Format, Operation, Outcome, Query,
+    Request, Resource, Secret, ServiceId, Trace, Trail, Verb, Warning,
 };
 use crate::normalise::{classify, raw};
 use crate::plan::ask::Asked;
