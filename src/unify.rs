@@ -133,6 +133,9 @@ async fn run(line: &mut Line<'_>, ground: &Ground, call: &Call) -> Result<Unifie
 /// A CRM's fields, and what is asked for by name to read them.
 type Known = (Arc<FieldDefinitions>, Arc<Asked>);
 
+/// A request as people may see it: URL, headers, body.
+type Shown = (String, Vec<(String, String)>, Option<Value>);
+
 /// A call's line to its CRM: the connection with fresh credentials, and what has been sent over it.
 struct Line<'a> {
     app: &'a App,
@@ -398,11 +401,7 @@ impl<'a> Line<'a> {
     }
 
     /// A request as it would be sent, without its secrets.
-    fn shown(
-        &self,
-        ground: &Ground,
-        request: &Request,
-    ) -> Result<(String, Vec<(String, String)>, Option<Value>)> {
+    fn shown(&self, ground: &Ground, request: &Request) -> Result<Shown> {
         let mut request = request.clone();
         let hidden = |name: &str| secret(&self.resolved.credentials, name).map(|_| "***");
         sign::sign(ground, &hidden, &mut request)?;

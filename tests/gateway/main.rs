@@ -10,6 +10,7 @@ mod errors;
 mod explain;
 mod faults;
 mod harness;
+mod isolation;
 mod killed_writes;
 mod kills;
 mod lists;
