@@ -12,6 +12,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 # The connected CRM lacks it, refused it, or no longer knows the position.
 OF_THE_CRM = {
     "ConnectorExecutionError",
+    # The record was written; what it was to be linked with is not there.
+    "PostWriteProcessingError",
     "UnsupportedFiltersError",
     "UnsupportedSortFieldError",
     "InvalidCursorError",
