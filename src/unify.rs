@@ -145,7 +145,8 @@ struct Line<'a> {
     /// The caller's trace, continued downstream.
     trace: Vec<(HeaderName, HeaderValue)>,
     waited: Duration,
-    attempts: Vec<Attempt>,
+    /// The call's id, where each attempt is told of.
+    told_as: Option<String>,
     trail: Trail,
     refreshed: bool,
     /// The idempotency key that the call holds.
@@ -179,7 +180,7 @@ impl<'a> Line<'a> {
             scope,
             trace: trace_headers(context.trace.as_ref()),
             waited: Duration::ZERO,
-            attempts: Vec::new(),
+            told_as: tracing::enabled!(tracing::Level::DEBUG).then(|| context.request_id.clone()),
             trail: context.trail.clone(),
             refreshed: false,
             claim: None,
@@ -394,7 +395,7 @@ impl<'a> Line<'a> {
             .into_iter()
             .map(|sent| {
                 self.trail.sent(&sent.attempts);
-                self.attempts.extend(sent.attempts);
+                self.tell(&sent.attempts);
                 sent.outcome
             })
             .collect())
@@ -410,15 +411,15 @@ impl<'a> Line<'a> {
     }
 
     /// Tells of what was sent.
-    fn tell(&self, context: &Context) {
-        for attempt in &self.attempts {
-            tracing::debug!(request_id = %context.request_id, step = %attempt.step, method = %attempt.method, url = attempt.url,
+    fn tell(&self, attempts: &[Attempt]) {
+        let Some(request_id) = &self.told_as else { return };
+        for attempt in attempts {
+            tracing::debug!(request_id, step = %attempt.step, method = %attempt.method, url = attempt.url,
                 number = attempt.number, result = ?attempt.result, elapsed_ms = attempt.elapsed.as_millis(), "downstream");
         }
     }
 
     fn reply(self, unified: &Unified, call: &Call, context: &Context) -> Answer {
-        self.tell(context);
         let service = self.resolved.connection.service.clone();
         let (status, body) = envelope::success(unified, call, context, &service);
         let headers = rate_headers(unified);

@@ -244,7 +244,6 @@ impl Export {
         }
         let unified = line.unified(&self.call).await;
         self.waited += line.waited;
-        line.tell(&self.context);
         unified.map_err(|error| line.failure(error))
     }
 }
