@@ -50,6 +50,9 @@ use crate::logs::Recorder;
 use crate::model::{Answer, Body, Context, Secret, Trail, Visitor};
 use crate::{observe, web};
 
+/// The id in a path that is a token: log lines show the contract's path instead.
+const SECRET_ID: &str = "jwt";
+
 /// What answers calls: any `async fn(Context, Secret, Arriving) -> Result<Answer>`, or a type of its own that serves the
 /// Vault and Connector APIs too. It settles who calls, then reads the call with [`Arriving::call`], then answers it.
 pub trait Handler: Send + Sync + 'static {
@@ -213,6 +216,11 @@ impl<H: Handler> Server<H> {
             }
             Endpoint::Portal(asked) => {
                 line.operation = Some(respond::Asked::Portal(asked.operation));
+                if asked.ids.iter().any(|(name, _)| name == SECRET_ID)
+                    && let Some(rules) = self.contract.portal_rules(asked.operation)
+                {
+                    line.path.clone_from(&rules.path);
+                }
                 self.open_for(line, &head, peer)?;
                 self.portal(line, asked, self.received(&method, head, body), origin).await
             }

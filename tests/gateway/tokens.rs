@@ -315,6 +315,12 @@ async fn no_secret_is_stored_in_the_clear_logged_or_answered() {
         list(&world, service, &consumer).await.ok();
     }
 
+    // A path may carry a token.
+    let token = "token-in-a-path-7f3a";
+    let told = world.plain("GET", &format!("/vault/oauth/disconnect/{token}/hubspot"), &[]).await;
+    answers.push_str(&format!("{:?} {}\n", told.headers, told.body));
+    secrets.push(token.to_owned());
+
     // What the CRMs were shown is what must not be shown to anybody else.
     secrets.extend(
         ["sk_demo_crosswalk", "demo-hubspot-secret", "demo-pipedrive-secret", "demo-hubspot-refresh"]
@@ -339,8 +345,10 @@ async fn no_secret_is_stored_in_the_clear_logged_or_answered() {
     assert!(issued >= 4, "{issued} access tokens were issued");
     assert!(secrets.iter().any(|secret| secret.starts_with("test-refresh-")));
 
+    world.gateway.app.logs.written().await;
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("contacts.list") && logged.contains("downstream"), "the log is told of calls");
+    assert!(logged.contains("/vault/oauth/disconnect/{jwt}/{service_id}"), "the log is told of paths");
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
         let path = file.unwrap().path();
