@@ -1,14 +1,10 @@
 //! Authorisations under way, where browsers may be sent after them, and what they bring.
 
-use std::collections::BTreeMap;
-
 use sqlx::Row;
 use zeroize::Zeroizing;
 
-use super::connections::state_name;
-use super::credentials::seal;
 use super::{Error, Place, Store, Topic, now_ms};
-use crate::model::{AppId, Connection, ConnectionState, ConsumerId, Credentials, ServiceId};
+use crate::model::{AppId, Connection, ConsumerId, ServiceId};
 
 /// What an authorisation under way is kept under: a hash of what only its owner knows.
 pub type StateId = [u8; 32];
@@ -106,46 +102,6 @@ impl Store {
         // Sealed under another purpose, it does not open: a state of one kind is none of another.
         let Ok(knows) = key.open(&place, row.try_get("sealed")?) else { return Ok(None) };
         Ok(Some(TakenState { app, consumer, service, knows }))
-    }
-
-    /// Gives a connection what an authorisation brought, in one step: credentials and captured values; what made it
-    /// invalid is forgotten. Errors: it is gone.
-    pub async fn authorise_connection(
-        &self,
-        of: &Connection,
-        credentials: &Credentials,
-        captured: &BTreeMap<String, String>,
-        state: ConnectionState,
-    ) -> Result<(), Error> {
-        let gone = || Error::Missing("connection", of.id.to_string());
-        let key = self.consumer_key(&of.app, &of.consumer).await?.ok_or_else(gone)?;
-        let sealed = seal(&key, of.app.as_str(), of.id.as_str(), credentials)?;
-        let now = now_ms();
-        let _changes = self.changes(Topic::Consumer(of.app.as_str(), of.consumer.as_str()));
-        let mut tx = self.db().write().await?;
-        let done = sqlx::query(
-            "UPDATE connections SET state = $2, captured = $3, reason_code = NULL, reason = NULL, updated_ms = $4 WHERE id = $1",
-        )
-        .bind(of.id.as_str())
-        .bind(state_name(state))
-        .bind(serde_json::to_string(captured)?)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
-        if done.rows_affected() == 0 {
-            return Err(gone());
-        }
-        sqlx::query(
-            "INSERT INTO credentials (connection_id, sealed, version, updated_ms) VALUES ($1, $2, 1, $3) \
-             ON CONFLICT (connection_id) DO UPDATE SET sealed = $2, version = credentials.version + 1, updated_ms = $3, \
-             lease_holder = NULL, lease_until_ms = NULL, asked_since_ms = NULL",
-        )
-        .bind(of.id.as_str())
-        .bind(sealed)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
-        Ok(tx.commit().await?)
     }
 
     /// Forgets a connection's credentials and what was captured with them; it stays, as if it had only been added.

@@ -269,25 +269,49 @@ impl Store {
         Ok(true)
     }
 
-    /// Gives a connection other credentials, as when it is authorised anew: what made it invalid is forgotten.
-    /// Errors: it is gone.
+    /// Gives a connection other credentials; what made it invalid is forgotten. Errors: it is gone.
     pub async fn set_credentials(
         &self,
         of: &Connection,
         credentials: &Credentials,
         state: ConnectionState,
     ) -> Result<(), Error> {
+        self.put_credentials(of, credentials, None, state).await
+    }
+
+    /// Gives a connection what an authorisation brought, in one step: credentials and captured values; what made it
+    /// invalid is forgotten. Errors: it is gone.
+    pub async fn authorise_connection(
+        &self,
+        of: &Connection,
+        credentials: &Credentials,
+        captured: &BTreeMap<String, String>,
+        state: ConnectionState,
+    ) -> Result<(), Error> {
+        self.put_credentials(of, credentials, Some(captured), state).await
+    }
+
+    async fn put_credentials(
+        &self,
+        of: &Connection,
+        credentials: &Credentials,
+        captured: Option<&BTreeMap<String, String>>,
+        state: ConnectionState,
+    ) -> Result<(), Error> {
         let gone = || Error::Missing("connection", of.id.to_string());
         let key = self.consumer_key(&of.app, &of.consumer).await?.ok_or_else(gone)?;
         let sealed = seal(&key, of.app.as_str(), of.id.as_str(), credentials)?;
+        let captured = captured.map(serde_json::to_string).transpose()?;
         let now = now_ms();
         let _changes = self.changes(Topic::Consumer(of.app.as_str(), of.consumer.as_str()));
         let mut tx = self.db().write().await?;
         let done = sqlx::query(
-            "UPDATE connections SET state = $2, reason_code = NULL, reason = NULL, updated_ms = $3 WHERE id = $1",
+            "UPDATE connections SET state = $2, captured = COALESCE($3, captured), reason_code = NULL, reason = NULL, \
+             updated_ms = $4 WHERE id = $1",
         )
         .bind(of.id.as_str())
         .bind(state_name(state))
+        .bind(captured)
         .bind(now)
         .execute(&mut *tx)
         .await?;
@@ -296,7 +320,7 @@ impl Store {
         }
         sqlx::query(
             "INSERT INTO credentials (connection_id, sealed, version, updated_ms) VALUES ($1, $2, 1, $3) \
-             ON CONFLICT (connection_id) DO UPDATE SET sealed = $2, version = version + 1, updated_ms = $3, \
+             ON CONFLICT (connection_id) DO UPDATE SET sealed = $2, version = credentials.version + 1, updated_ms = $3, \
              lease_holder = NULL, lease_until_ms = NULL, asked_since_ms = NULL",
         )
         .bind(of.id.as_str())
