@@ -46,10 +46,11 @@
 //! 8. [`edge`] again: status, headers, one log line; every failure is a row of [`error::CATALOGUE`].
 //!
 //! [`portal`] is the other corridor: operations of the Vault and Connector APIs, by which an application manages what calls need.
+//! [`logs`] keeps what became of every call, in either corridor, written behind it.
 //!
 //! What they stand on: [`connector`] is manifests as data, compiled and cross-checked; [`cursor`] signed tokens for where a list
 //! goes on; [`storage`] the database and sealed secrets; [`model`] the nouns that rooms share. Around them: [`serve`] starts and
-//! stops a gateway, [`app`] is what all calls share, [`config`] every setting, [`observe`] logs, [`web`] pages for people, [`admin`]
+//! stops a gateway, [`app`] is what all calls share, [`config`] every setting, [`observe`] log lines, [`web`] pages for people, [`admin`]
 //! the command line's verbs, [`check`] runs a connector's case folders.
 //!
 //! # Floors
@@ -57,7 +58,7 @@
 //! A room may use the floors below it and nothing above; a test holds this.
 //!
 //! ```text
-//! main → serve → edge, web → unify, portal, check, admin → app → access, vault → config, observe, storage, downstream
+//! main → serve → edge, web → unify, portal, check, admin → app → access, vault, logs → config, observe, storage, downstream
 //!      → plan, normalise, envelope → connector → mapping, cursor, contract → error → model
 //! ```
 //!

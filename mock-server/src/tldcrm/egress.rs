@@ -31,7 +31,6 @@ pub fn rows(request: &Request, params: &Params, account: &Account, schema: &Sche
     let total = found.len();
     let limit = params.text("limit").and_then(|text| text.parse().ok()).unwrap_or(USUAL);
     let page: usize = params.text("page").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
-    let streamed = matches!(params.text("format").as_deref(), Some("json" | "stream" | "csv"));
     let (from, size) = match limit {
         0 => (0, total),
         size => ((page - 1) * size, size),
@@ -41,7 +40,7 @@ pub fn rows(request: &Request, params: &Params, account: &Account, schema: &Sche
         Some("json" | "stream") => Ok(Reply::json(200, &rows)),
         Some("csv") => Ok(csv(&columns, &rows)),
         _ => {
-            let more = !streamed && from + rows.len() < total && !rows.is_empty();
+            let more = from + rows.len() < total && !rows.is_empty();
             let next = more.then(|| next_url(request, params, base, page + 1));
             let one = params.text(schema.id).is_some();
             let count = rows.len();
